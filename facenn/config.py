@@ -1,0 +1,139 @@
+"""params.yaml as strict, frozen models: one section per stage, the same for files, command line and forms."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from facenn.errors import ConfigError, MissingFileError
+
+PARAMS = Path("params.yaml")
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Weight = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """One section of params.yaml; an unknown key or a value out of bounds is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class RenderConfig(Section):
+    """Random faces of an embedded character."""
+
+    character: str = Field("portrait", description="Embedded character: portrait or classic")
+    count: Count = Field(400, description="Pictures")
+    seed: Seed = Field(1, description="Picture i depends on the seed and i alone")
+    workers: Count = Field(2, description="Processes; 350 MB of memory each")
+    labels: bool = Field(False, description="Write label maps beside the pictures")
+
+
+class ValidateConfig(Section):
+    """What renders must be like before anything is trained on them."""
+
+    min_rows: Count = Field(100, description="Fewest faces that a training may start from")
+
+
+class TrainConfig(Section):
+    """The Imitator's training."""
+
+    steps: Count = Field(500, description="Optimisation steps")
+    batch_size: Annotated[int, Field(ge=2)] = Field(4, description="Pictures per step")
+    peak: Annotated[float, Field(gt=0)] = Field(2e-3, description="Learning rate at the start, above floor")
+    floor: Weight = Field(2e-5, description="Learning rate at the end")
+    resolution: Literal[32, 64, 128, 256, 512] = Field(512, description="Side of its pictures in pixels")
+    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 if the device has it")
+    validation: Share = Field(0.1, description="Share of the renders that is held out")
+    save_every: Count = Field(100, description="Steps between saved states, from which a killed run goes on")
+    validate_every: Count = Field(250, description="Steps between two looks at the held-out renders")
+    seed: Seed = Field(0, description="Of the weights, the split and the order of the renders")
+
+
+class FitConfig(Section):
+    """The search for the parameters of a photo."""
+
+    steps: Count = Field(150, description="Gradient steps")
+    rate: Annotated[float, Field(gt=0, le=1)] = Field(0.04, description="Learning rate at the start")
+    identity: Weight = Field(1.0, description="Weight of the identity loss (recognition network)")
+    landmark: Weight = Field(6.0, description="Weight of the landmark loss")
+    colour: Weight = Field(2.0, description="Weight of the colour loss (coarse colours of skin, hair, lips)")
+    prior: Weight = Field(1.0, description="Weight of the pull towards the neutral face")
+    candidates: Annotated[int, Field(ge=0)] = Field(24, description="Random faces; the best one is the start")
+    seed: Seed = Field(0, description="Of the candidates; the same seed gives the same face")
+
+
+class EvaluateConfig(Section):
+    """The measures of a trained Imitator."""
+
+    recovered: Annotated[int, Field(ge=0)] = Field(
+        4, description="Held-out renders that are fitted to see whether their parameters are found again")
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    render: RenderConfig = RenderConfig()
+    validate_: ValidateConfig = Field(ValidateConfig(), alias="validate")
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    fit: FitConfig = FitConfig()
+
+    def section(self, name: str) -> Section:
+        """The section of that name, as params.yaml spells it."""
+        section: Section = getattr(self, self._key(name))
+        return section
+
+    def with_section(self, name: str, values: dict[str, Any]) -> "Params":
+        """The same parameters with some fields of one section replaced, and all of them checked again.
+
+        Args:
+            name: of the section.
+            values: replaced fields; None means "not given".
+
+        Raises:
+            ConfigError: an unknown key or a value that is refused.
+        """
+        given = {key: value for key, value in values.items() if value is not None}
+        section = self.section(name)
+        checked = _checked(type(section), {**section.model_dump(), **given}, source="options")
+        return self.model_copy(update={self._key(name): checked})
+
+    @classmethod
+    def _key(cls, name: str) -> str:
+        return next(key for key, field in cls.model_fields.items() if name in (key, field.alias))
+
+
+S = TypeVar("S", bound=Section)
+
+
+def load_params(path: Path = PARAMS) -> Params:
+    """Read params.yaml.
+
+    Raises:
+        MissingFileError: no such file.
+        ConfigError: not YAML, an unknown key, a value of the wrong type or out of bounds.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"expected the parameters of the pipeline at {path}, found no file")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected sections, got {type(raw).__name__}")
+    return _checked(Params, raw, source=str(path))
+
+
+def _checked(model: type[S], raw: dict[str, Any], *, source: str) -> S:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise ConfigError(f"{source}: {where}: {first['msg']}{got}{more}") from None

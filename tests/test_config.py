@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from facenn.config import FitConfig, Params, RenderConfig, TrainConfig, load_params
+from facenn.errors import ConfigError, MissingFileError
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_load_params_reads_every_section(tmp_path: Path) -> None:
+    params = load_params(write(tmp_path, """
+        render: {character: classic, count: 7, labels: true}
+        validate: {min_rows: 5}
+        train: {peak: 2e-3, precision: fp32, resolution: 64}
+        evaluate: {recovered: 0}
+        fit: {steps: 3}
+    """))
+    assert params.render == RenderConfig(character="classic", count=7, labels=True)
+    assert params.validate_.min_rows == 5
+    assert (params.train.peak, params.train.precision, params.train.resolution) == (0.002, "fp32", 64)
+    assert params.evaluate.recovered == 0
+    assert params.fit.steps == 3
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
+def test_load_params_of_an_empty_file_are_the_defaults(tmp_path: Path, text: str) -> None:
+    assert load_params(write(tmp_path, text)) == Params()
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("rendr: {}", "rendr: Extra inputs are not permitted"),
+    ("render: {cout: 3}", r"render\.cout: Extra inputs are not permitted"),
+    ("render: {count: 0}", r"render\.count: .*greater than or equal to 1, got 0"),
+    ("render: {count: 1.5}", r"render\.count: .*, got 1.5"),
+    ("render: {count: many}", r"render\.count: .*, got 'many'"),
+    ("render: {seed: -1}", r"render\.seed"),
+    ("validate: {min_rows: 0}", r"validate\.min_rows"),
+    ("validate_: {min_rows: 3}", "validate_: Extra inputs are not permitted"),
+    ("train: {batch_size: 1}", r"train\.batch_size"),
+    ("train: {validation: 1.0}", r"train\.validation"),
+    ("train: {resolution: 100}", r"train\.resolution"),
+    ("train: {precision: fp16}", r"train\.precision"),
+    ("train: {peak: .inf}", r"train\.peak"),
+    ("train: {peak: .nan}", r"train\.peak"),
+    ("fit: {prior: -1}", r"fit\.prior"),
+    ("fit: {prior: -1, rate: 0}", r"\(and 1 more\)"),
+    ("train:", r"train: .*valid dictionary"),
+    ("- 1", "expected sections, got list"),
+    ("train: {", "expected YAML"),
+])
+def test_load_params_refuses(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as refused:
+        load_params(write(tmp_path, text))
+    assert "params.yaml: " in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_load_params_refuses_what_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="expected YAML"):
+        load_params(path)
+
+
+def test_load_params_says_that_there_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="found no file"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_with_section_replaces_what_is_given_and_keeps_the_rest() -> None:
+    base = Params(fit=FitConfig(steps=9, prior=0.5), train=TrainConfig(steps=3))
+    changed = base.with_section("fit", {"rate": 0.1, "prior": None})
+    assert changed.fit == FitConfig(steps=9, prior=0.5, rate=0.1)
+    assert changed.train == base.train
+    assert base.fit.rate == FitConfig().rate
+
+
+def test_section_goes_by_the_names_of_the_file() -> None:
+    params = Params().with_section("validate", {"min_rows": 3})
+    assert params.section("validate") == params.validate_
+    assert params.validate_.min_rows == 3
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({"steps": 0}, "options: steps: .*, got 0"), ({"step": 1}, "options: step: Extra inputs"),
+])
+def test_with_section_checks_again(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Params().with_section("train", values)
+
+
+def test_sections_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        RenderConfig().count = 3  # type: ignore[misc]
+
+
+def test_every_option_explains_itself() -> None:
+    for name, section in Params.model_fields.items():
+        assert section.default is not None
+        for option, field in type(section.default).model_fields.items():
+            assert field.description, f"{name}.{option}"
