@@ -1,0 +1,124 @@
+"""Operations on quad meshes as sparse matrices: subdivision, normals, unique corners."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+Points = NDArray[np.floating]
+Indices = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Subdivision:
+    """One subdivision step, ready to be applied to any attribute of the coarse vertices.
+
+    Attributes:
+        smooth: (new, old) Catmull-Clark rule, for positions.
+        linear: (new, old) midpoints, for texture coordinates.
+        quads: (4 F, 4) faces of the refined mesh; vertices are ordered old, edge points, face points.
+    """
+
+    smooth: sp.csr_matrix
+    linear: sp.csr_matrix
+    quads: NDArray[np.int64]
+
+
+def _sparse(value: float, rows: Indices, columns: Indices, shape: tuple[int, int]) -> sp.csr_matrix:
+    return sp.csr_matrix((np.full(len(rows), value), (rows, columns)), shape=shape)
+
+
+def _diagonal(where: NDArray[np.bool_], values: NDArray[np.float64] | float) -> sp.dia_matrix:
+    return sp.diags(np.where(where, values, 0.0))
+
+
+def catmull_clark(count: int, quads: Indices) -> Subdivision:
+    """The Catmull-Clark rule for a quad mesh with borders.
+
+    Args:
+        count: number of vertices.
+        quads: (F, 4) vertex indices.
+    """
+    faces = len(quads)
+    corners = quads.ravel()
+    pairs = np.sort(np.stack([quads, np.roll(quads, -1, 1)], -1).reshape(-1, 2), 1)
+    edges, edge_of, uses = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
+    edge_of = edge_of.ravel()
+    of_face, of_edge = np.repeat(np.arange(faces), 4), np.repeat(np.arange(len(edges)), 2)
+    border = uses == 1
+
+    face_point = _sparse(0.25, of_face, corners, (faces, count))
+    middle = _sparse(0.5, of_edge, edges.ravel(), (len(edges), count))
+    beside = _sparse(1.0, edge_of, of_face, (len(edges), faces)) @ face_point
+    edge_point = _diagonal(border, 1.0) @ middle + _diagonal(~border, 0.5) @ middle
+    edge_point = edge_point + _diagonal(~border, 0.25) @ beside
+
+    around = _sparse(1.0, corners, of_face, (count, faces))
+    along = _sparse(1.0, edges.ravel(), of_edge, (count, len(edges)))
+    edge_count = np.maximum(np.asarray(along.sum(1)).ravel(), 1)
+    valence = np.maximum(np.bincount(corners, minlength=count).astype(float), 1)
+    on_border = np.zeros(count, bool)
+    on_border[edges[border].ravel()] = True
+    inner = ~on_border
+    vertex = _diagonal(inner, 1 / valence**2) @ around @ face_point
+    vertex = vertex + _diagonal(inner, 2 / (valence * edge_count)) @ along @ middle
+    vertex = vertex + _diagonal(inner, (valence - 3) / valence)
+    border_edges = along @ sp.diags(border.astype(float))
+    border_count = np.maximum(np.asarray(border_edges.sum(1)).ravel(), 1)
+    vertex = vertex + _diagonal(on_border, 0.5) @ (sp.diags(1 / border_count) @ border_edges @ middle)
+    vertex = vertex + _diagonal(on_border, 0.5)
+
+    edge_index = edge_of.reshape(faces, 4) + count
+    face_index = np.arange(faces) + count + len(edges)
+    refined = [np.stack([quads[:, k], edge_index[:, k], face_index, edge_index[:, (k - 1) % 4]], 1)
+               for k in range(4)]
+    return Subdivision(
+        smooth=sp.vstack([vertex, edge_point, face_point]).tocsr(),
+        linear=sp.vstack([sp.identity(count, format="csr"), middle, face_point]).tocsr(),
+        quads=np.concatenate(refined).astype(np.int64),
+    )
+
+
+def triangulate(quads: Indices) -> Indices:
+    """(F, 4) quads -> (2 F, 3) triangles with the same orientation."""
+    return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+
+
+def normals_operator(count: int, triangles: Indices) -> sp.csr_matrix:
+    """(count, T) matrix that sums triangle normals into vertex normals."""
+    return _sparse(1.0, triangles.ravel(), np.repeat(np.arange(len(triangles)), 3), (count, len(triangles)))
+
+
+def triangle_normals(positions: Points, triangles: Indices) -> Points:
+    """(T, 3) normals whose length is twice the triangle's area."""
+    a, b, c = (positions[triangles[:, k]] for k in range(3))
+    return np.cross(b - a, c - a)
+
+
+def unique_corners(triangles: Indices, uv_triangles: Indices) -> tuple[Indices, Indices, Indices]:
+    """Vertices that differ in position or texture coordinate.
+
+    Args:
+        triangles: (T, 3) position indices.
+        uv_triangles: (T, 3) texture coordinate indices of the same corners.
+
+    Returns:
+        (V,) position index and (V,) texture coordinate index of each vertex, (T, 3) triangles over them.
+    """
+    corners = np.stack([triangles.ravel(), uv_triangles.ravel()], 1)
+    unique, index = np.unique(corners, axis=0, return_inverse=True)
+    return unique[:, 0], unique[:, 1], index.reshape(triangles.shape)
+
+
+def unit(vectors: Points) -> Points:
+    """Vectors scaled to length 1 along the last axis."""
+    scaled: Points = vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9)
+    return scaled
+
+
+def smoothstep(low: float, high: float, x: Points) -> Points:
+    """0 at ``low``, 1 at ``high``, smooth in between; ``low`` may be the larger one."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    result: Points = t * t * (3 - 2 * t)
+    return result

@@ -1,0 +1,268 @@
+"""Compiled geometry kernels: projection, shadow map, vertex light, visibility buffer. No GL, no display.
+
+numba turns int + float32 into float64, hence the casts of loop indices to f4.
+"""
+
+import math
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+f4 = np.float32
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Bytes = NDArray[np.uint8]
+
+SKIN, EYE, MOUTH, CLOTH, HAIR, LASH = range(6)
+"""Materials; those from CLOTH on are cut out by a test on their texture."""
+
+# columns of the attribute table that is interpolated over a triangle
+U, V, NX, NY, NZ, RED, GREEN, BLUE, OPEN, LIT = range(10)
+ATTRIBUTES = 10
+
+EDGE = f4(-1e-5)  # tolerance on barycentric coordinates, so that shared edges leave no gap
+FAR = f4(9)
+SHADOW_BIAS = f4(0.006)
+HAIR_ALPHA, LASH_ALPHA = 90, 60  # of 255: below, the sample is see-through
+
+TILE = 16  # samples a side of the squares whose farthest depth tells which hair is hidden
+RENEWAL = 1000  # hair triangles after which these depths are looked up again
+ROUNDING = f4(1e-5)  # of an interpolated depth, at most
+
+
+@nb.njit(fastmath=True, cache=True)
+def project(positions: Floats, matrix: Floats, side: f4, out: Floats) -> None:
+    """World positions (N, 3) -> pixel x, pixel y, depth (N, 3) on a square of ``side`` pixels."""
+    half = f4(0.5)
+    for i in range(positions.shape[0]):
+        x, y, z = positions[i, 0], positions[i, 1], positions[i, 2]
+        inverse = f4(1) / (matrix[3, 0] * x + matrix[3, 1] * y + matrix[3, 2] * z + matrix[3, 3])
+        clip_x = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3]
+        clip_y = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + matrix[1, 3]
+        clip_z = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + matrix[2, 3]
+        out[i, 0] = (clip_x * inverse * half + half) * side
+        out[i, 1] = (half - clip_y * inverse * half) * side
+        out[i, 2] = clip_z * inverse
+
+
+@nb.njit(fastmath=True, inline="always")
+def clamp01(x: f4) -> f4:
+    """The number limited to 0..1."""
+    return min(max(x, f4(0)), f4(1))
+
+
+@nb.njit(fastmath=True, inline="always")
+def _first_centre(a: f4, b: f4, c: f4) -> int:
+    return max(math.ceil(min(a, b, c) - f4(0.5)), 0)
+
+
+@nb.njit(fastmath=True, inline="always")
+def _last_centre(a: f4, b: f4, c: f4, side: int) -> int:
+    return min(math.floor(max(a, b, c) - f4(0.5)), side - 1)
+
+
+@nb.njit(fastmath=True, inline="always")
+def _span(u: f4, v: f4, du: f4, dv: f4, count: int) -> tuple[int, int]:
+    """First and last of ``count`` steps along a row at which all three barycentric coordinates are inside."""
+    low, high = f4(0), f4(count - 1)
+    for edge in range(3):
+        if edge == 0:
+            value, slope = u - EDGE, du
+        elif edge == 1:
+            value, slope = v - EDGE, dv
+        else:
+            value, slope = f4(1) - u - v - EDGE, -du - dv
+        if slope > f4(0):
+            low = max(low, -value / slope)
+        elif slope < f4(0):
+            high = min(high, -value / slope)
+        elif value < f4(0):
+            high = f4(-1)
+    if high < low:
+        return 0, -1
+    return math.ceil(low), math.floor(high)
+
+
+@nb.njit(fastmath=True, cache=True)
+def depth_map(screen: Floats, triangles: Ints, material: Ints, depth: Floats) -> None:
+    """Nearest depth per pixel of a (S, S) map; eyes and lashes are left out, they cast no shadow."""
+    side = depth.shape[0]
+    for t in range(triangles.shape[0]):
+        if material[t] == EYE or material[t] == LASH:
+            continue
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        x0, y0, x1, y1, x2, y2 = (screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0],
+                                  screen[c, 1])
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if area == 0:
+            continue
+        inverse = f4(1) / area
+        left, right = _first_centre(x0, x1, x2), _last_centre(x0, x1, x2, side)
+        px = f4(left) + f4(0.5)
+        du, dv = (y1 - y2) * inverse, (y2 - y0) * inverse
+        z0, z1, z2 = screen[a, 2], screen[b, 2], screen[c, 2]
+        for y in range(_first_centre(y0, y1, y2), _last_centre(y0, y1, y2, side) + 1):
+            py = f4(y) + f4(0.5)
+            u = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) * inverse
+            v = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) * inverse
+            first, last = _span(u, v, du, dv, right - left + 1)
+            for step in range(first, last + 1):
+                us, vs = u + f4(step) * du, v + f4(step) * dv
+                z = us * z0 + vs * z1 + (f4(1) - us - vs) * z2
+                if z < depth[y, left + step]:
+                    depth[y, left + step] = z
+
+
+@nb.njit(fastmath=True, cache=True)
+def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_screen: Floats, shadow: Floats,
+                   directions: Floats, colours: Floats, out: Floats) -> None:
+    """Fill columns NX..LIT of the attributes: normal, diffuse light, openness, share of the key light.
+
+    The light wraps around the terminator, further in red than in blue: a stand-in for scattering in skin.
+    """
+    side = shadow.shape[0]
+    for i in range(normals.shape[0]):
+        nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
+        kind, is_open = material[i], occlusion[i]
+        column, row, z = int(shadow_screen[i, 0]), int(shadow_screen[i, 1]), shadow_screen[i, 2] - SHADOW_BIAS
+        hits = f4(0)
+        for dy in range(-3, 4):
+            for dx in range(-3, 4):
+                if z <= shadow[min(max(row + dy, 0), side - 1), min(max(column + dx, 0), side - 1)]:
+                    hits += f4(1)
+        lit = hits / f4(49)
+        up = ny * f4(0.5) + f4(0.5)
+        red = (f4(0.24) + f4(0.20) * up) * is_open
+        green = (f4(0.20) + f4(0.25) * up) * is_open
+        blue = (f4(0.19) + f4(0.30) * up) * is_open
+        if kind != HAIR:
+            wrap0 = f4(0.38) if kind == SKIN else f4(0.1)
+            wrap1 = f4(0.16) if kind == SKIN else f4(0.1)
+            wrap2 = f4(0.1)
+            for light in range(4):
+                facing = nx * directions[light, 0] + ny * directions[light, 1] + nz * directions[light, 2]
+                share0 = share1 = share2 = f4(0.3) + f4(0.7) * is_open
+                if light == 0:
+                    share0 = f4(1) + (lit - f4(1)) * f4(0.72)
+                    share1 = f4(1) + (lit - f4(1)) * f4(0.84)
+                    share2 = f4(1) + (lit - f4(1)) * f4(0.88)
+                around0, around1, around2 = 1 + wrap0, 1 + wrap1, 1 + wrap2
+                red += f4(0.46) * colours[light, 0] * share0 * clamp01((facing + wrap0) / around0) / around0
+                green += f4(0.46) * colours[light, 1] * share1 * clamp01((facing + wrap1) / around1) / around1
+                blue += f4(0.46) * colours[light, 2] * share2 * clamp01((facing + wrap2) / around2) / around2
+        out[i, NX], out[i, NY], out[i, NZ] = nx, ny, nz
+        out[i, RED], out[i, GREEN], out[i, BLUE] = red, green, blue
+        out[i, OPEN], out[i, LIT] = is_open, lit
+
+
+@nb.njit(fastmath=True, inline="always")
+def _alpha(texture: Bytes, u: f4, v: f4) -> int:
+    height, width = texture.shape[0], texture.shape[1]
+    row = min(max(int((f4(1) - v) * f4(height)), 0), height - 1)
+    column = min(max(int(u * f4(width)), 0), width - 1)
+    return int(texture[row, column, 1])
+
+
+@nb.njit(fastmath=True, cache=True)
+def _farthest(depth: Floats, farthest: Floats) -> None:
+    """Largest depth of each tile of a (S, S) map."""
+    side = depth.shape[0]
+    column = np.empty(side, f4)
+    for row in range(farthest.shape[0]):
+        column[:] = -FAR
+        for y in range(row * TILE, min((row + 1) * TILE, side)):
+            for x in range(side):
+                column[x] = max(column[x], depth[y, x])
+        for tile in range(farthest.shape[1]):
+            most = -FAR
+            for x in range(tile * TILE, min((tile + 1) * TILE, side)):
+                most = max(most, column[x])
+            farthest[row, tile] = most
+
+
+@nb.njit(cache=True)
+def _is_hidden(nearest: f4, left: int, right: int, top: int, bottom: int, farthest: Floats) -> bool:
+    """True when nothing at depth ``nearest`` or behind can be seen inside a box of samples."""
+    for row in range(top // TILE, bottom // TILE + 1):
+        for column in range(left // TILE, right // TILE + 1):
+            if nearest < farthest[row, column]:
+                return False
+    return True
+
+
+@nb.njit(fastmath=True, cache=True)
+def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floats, strands: Bytes,
+               lashes: Bytes, triangle: Ints, first_weight: Floats, second_weight: Floats, depth: Floats
+               ) -> None:
+    """Which triangle each sample sees, and where on it.
+
+    Closed parts lose their back faces; cards are cut out by their texture's alpha. Most samples of long hair
+    lie behind other hair: triangles that are hidden as a whole are passed over.
+
+    Args:
+        screen: (N, 3) projected vertices.
+        triangles: (T, 3).
+        material: (T,) of each triangle.
+        attributes: (N, ATTRIBUTES).
+        strands: (H, W, 2) brightness and coverage of hair cards.
+        lashes: (H, W, 2) of lash cards.
+        triangle: (S, S) result, -1 for background.
+        first_weight: (S, S) result, barycentric weight of the first corner.
+        second_weight: (S, S) result, of the second corner.
+        depth: (S, S) scratch.
+    """
+    side = triangle.shape[0]
+    tiles = (side + TILE - 1) // TILE
+    farthest = np.empty((tiles, tiles), f4)
+    cards = 0
+    triangle[:] = -1
+    depth[:] = FAR
+    for t in range(triangles.shape[0]):
+        a, b, c, kind = triangles[t, 0], triangles[t, 1], triangles[t, 2], material[t]
+        x0, y0, x1, y1, x2, y2 = (screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0],
+                                  screen[c, 1])
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if area == 0 or (area > 0 and kind in (SKIN, EYE, CLOTH)):
+            continue
+        inverse = f4(1) / area
+        left, right = _first_centre(x0, x1, x2), _last_centre(x0, x1, x2, side)
+        top, bottom = _first_centre(y0, y1, y2), _last_centre(y0, y1, y2, side)
+        if right < left or bottom < top:
+            continue
+        z0, z1, z2 = screen[a, 2], screen[b, 2], screen[c, 2]
+        if kind == HAIR:
+            if cards % RENEWAL == 0:
+                _farthest(depth, farthest)
+            cards += 1
+            if _is_hidden(min(z0, z1, z2) - ROUNDING, left, right, top, bottom, farthest):
+                continue
+        px = f4(left) + f4(0.5)
+        du, dv = (y1 - y2) * inverse, (y2 - y0) * inverse
+        for y in range(top, bottom + 1):
+            py = f4(y) + f4(0.5)
+            u = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) * inverse
+            v = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) * inverse
+            first, last = _span(u, v, du, dv, right - left + 1)
+            for step in range(first, last + 1):
+                us, vs = u + f4(step) * du, v + f4(step) * dv
+                ws = f4(1) - us - vs
+                z = us * z0 + vs * z1 + ws * z2
+                x = left + step
+                if z >= depth[y, x]:
+                    continue
+                if kind >= CLOTH:
+                    tu = us * attributes[a, U] + vs * attributes[b, U] + ws * attributes[c, U]
+                    tv = us * attributes[a, V] + vs * attributes[b, V] + ws * attributes[c, V]
+                    if kind == HAIR:
+                        if _alpha(strands, tu, tv) < HAIR_ALPHA:
+                            continue
+                    elif kind == LASH:
+                        if _alpha(lashes, tu, tv) < LASH_ALPHA:
+                            continue
+                    elif tu <= 0:  # cloth stores its distance below the collar in u
+                        continue
+                depth[y, x] = z
+                triangle[y, x] = t
+                first_weight[y, x] = us
+                second_weight[y, x] = vs

@@ -1,0 +1,247 @@
+"""Draws one face: parameters -> 512x512 picture and exact label map."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from facenn.engine import rasterizer, shading
+from facenn.engine.camera import LIGHT_COLOURS, LIGHT_DIRECTIONS, portrait_camera
+from facenn.engine.characters import character
+from facenn.engine.hair import HAIR_STYLES, grow, lash_texture, strand_texture
+from facenn.engine.head import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
+from facenn.engine.looks import Look, SkinMaps
+from facenn.engine.mesh import Points, triangle_normals
+from facenn.engine.rasterizer import CLOTH, EYE, HAIR, LASH, SKIN, Floats
+
+SIDE = 512
+SHADOW_SIDE = 384
+COLLAR_OFFSET = np.float32(0.035)  # decimetres by which the shirt stands off the skin
+
+
+@dataclass(frozen=True)
+class Render:
+    """One drawn face.
+
+    Attributes:
+        picture: (S, S, 3) uint8 sRGB.
+        labels: (S, S) uint8, indices into ``facenn.engine.looks.LABELS``.
+    """
+
+    picture: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Render vertices that come from one linear map of the head's vertices."""
+
+    positions_of: sp.csr_matrix
+    triangles: NDArray[np.int32]
+    material: int
+    uv: Floats
+    occlusion: Floats
+    skin_position: NDArray[np.integer] | None = None  # where a vertex takes its normal from
+    offset: Floats | None = None
+    normals: Floats | None = None
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """Everything of one hair style that the sliders do not change. Eyeballs come last."""
+
+    pieces: tuple[_Piece, ...]
+    starts: tuple[int, ...]
+    positions_of: sp.csr_matrix
+    uv: Floats
+    occlusion: Floats
+    vertex_material: NDArray[np.int32]
+    triangles: NDArray[np.int32]
+    triangle_material: NDArray[np.int32]
+
+
+def _studio_background(side: int) -> NDArray[np.uint8]:
+    """(side, side, 3) a plain grey wall, brighter behind the head."""
+    across, down = np.meshgrid(*[(np.arange(side) + 0.5) / side] * 2)
+    distance = np.clip(np.hypot(across - 0.5, (down - 0.45) * 0.9) / 0.75, 0, 1)
+    fade = (distance * distance * (3 - 2 * distance))[..., None]
+    wall = np.array([0.63, 0.65, 0.67]) * (1 - fade) + np.array([0.40, 0.42, 0.44]) * fade
+    return np.ascontiguousarray((wall * 255).astype(np.uint8))
+
+
+class Engine:
+    """The embedded engine of one character. Not for several threads at once: it reuses its buffers.
+
+    Args:
+        name: character, see ``facenn.engine.characters``.
+
+    Raises:
+        ConfigError: no such character.
+    """
+
+    def __init__(self, name: str) -> None:
+        chosen = character(name)
+        self.schema, self._look = chosen.schema, chosen.look
+        self._head = Head()
+        self._skin = self._head.part("body")
+        self._skin_positions = self._skin.positions_of.astype(np.float32)
+        self._skin_normals = self._skin.normals_of.astype(np.float32)
+        self._maps = SkinMaps(self._head, self._skin)
+        self._shape_columns = [self._head.names.index(s.name) for s in self.schema.sliders
+                               if s.name in self._head.names]
+        self._from_vector = [i for i, s in enumerate(self.schema.sliders) if s.name in self._head.names]
+        self._two_sided = np.array([self.schema.sliders[i].two_sided for i in self._from_vector])
+        self._strands = strand_texture(np.random.default_rng(3))
+        self._lashes = lash_texture(np.random.default_rng(1))
+        self._camera = portrait_camera()
+        self._eyeball, self._eyeball_triangles = eyeball()
+        self._eye_vertices = [self._head.vertices_of(group) for group in EYEBALLS]
+        self._fixed = self._fixed_pieces()
+        self._scenes: dict[str, _Scene] = {}
+        samples = (2 * SIDE, 2 * SIDE)
+        self._triangle = np.empty(samples, np.int32)
+        self._weights = np.empty((2, *samples), np.float32)
+        self._depth = np.empty(samples, np.float32)
+        self._background = _studio_background(SIDE)
+
+    def draw(self, vector: Floats) -> Render:
+        """Draw one face.
+
+        Args:
+            vector: (schema.size,) parameters; values are projected to what is valid.
+
+        Raises:
+            SchemaError: a vector of another length, or with a value that is not a number.
+        """
+        vector = self.schema.project(vector)
+        look = self._look(self.schema.to_named(vector))
+        scene = self._scene(look.hair_style)
+        positions, normals = self._geometry(self._head.shape(self._shape_weights(vector)), scene)
+        return self._raster(positions, normals, scene, look)
+
+    def _shape_weights(self, vector: Floats) -> Floats:
+        weights = np.zeros(len(self._head.names), np.float32)
+        values = vector[self._from_vector]
+        weights[self._shape_columns] = np.where(self._two_sided, 2 * values - 1, values)
+        return weights
+
+    def _fixed_pieces(self) -> list[_Piece]:
+        head, skin = self._head, self._skin
+        rest = skin.positions_of @ head.base
+        pieces = [_Piece(skin.positions_of[skin.position], skin.triangles[head.seen], SKIN, skin.uv,
+                         head.occlusion[skin.position], skin_position=skin.position)]
+        for group in LASHES:
+            part = head.part(group)
+            upper = group.endswith("2")
+            pieces.append(self._piece(part, LASH, self._lash_uv(part, rest, upper=upper), 1.0))
+        for group in MOUTH:
+            part = head.part(group)
+            pieces.append(self._piece(part, rasterizer.MOUTH, part.uv, 0.55))
+        depth = below_collar(rest)
+        shirt = skin.triangles[(depth[skin.position_triangles] > -0.02).any(1)]
+        distance = depth[skin.position].astype(np.float32)
+        pieces.append(_Piece(skin.positions_of[skin.position], shirt, CLOTH,
+                             np.stack([distance, np.zeros_like(distance)], 1), head.occlusion[skin.position],
+                             skin_position=skin.position))
+        return pieces
+
+    @staticmethod
+    def _piece(part: Part, material: int, uv: Floats, openness: float) -> _Piece:
+        """A small part whose normals all look forward."""
+        count = len(part.position)
+        return _Piece(part.positions_of[part.position], part.triangles, material, uv,
+                      np.full(count, openness, np.float32),
+                      normals=np.tile(np.array([0, 0.1, 1], np.float32), (count, 1)))
+
+    def _lash_uv(self, part: Part, skin: Points, *, upper: bool) -> Floats:
+        """Texture coordinates: u along the lid, v by the distance from the skin."""
+        positions = part.positions_of @ self._head.base
+        away = np.clip((cKDTree(skin).query(positions)[0] - 0.004) / 0.05, 0, 1)[part.position]
+        along = np.clip((np.abs(positions[part.position, 0]) - 0.15) / 0.40, 0, 0.99)
+        uv = np.stack([along * 0.48 + (0 if upper else 0.51), 1 - away], 1)
+        return uv.astype(np.float32)
+
+    def _scene(self, hair_style: str) -> _Scene:
+        """The scene of a hair style, built on first use."""
+        if hair_style not in self._scenes:
+            pieces = list(self._fixed)
+            style = HAIR_STYLES[hair_style]
+            if style is not None:
+                on_skin = np.zeros((self._skin.positions_of.shape[0], 2), np.float32)
+                on_skin[self._skin.position] = self._skin.uv
+                ears = self._maps.mask_at("ears", on_skin)
+                cards = grow(self._head, self._skin, ears, style, np.random.default_rng(11))
+                openness = np.ones(len(cards.uv), np.float32)
+                pieces.append(_Piece(cards.positions_of, cards.triangles, HAIR, cards.uv, openness,
+                                     offset=cards.offset, normals=cards.normals))
+            self._scenes[hair_style] = self._assemble(pieces)
+        return self._scenes[hair_style]
+
+    def _assemble(self, pieces: list[_Piece]) -> _Scene:
+        sizes = [len(p.uv) for p in pieces] + [len(self._eyeball)] * 2
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        all_triangles = [p.triangles for p in pieces] + [self._eyeball_triangles] * 2
+        shifted = [t + s for t, s in zip(all_triangles, starts, strict=False)]
+        materials = [p.material for p in pieces] + [EYE, EYE]
+        eyes = 2 * len(self._eyeball)
+        return _Scene(
+            pieces=tuple(pieces),
+            starts=tuple(int(s) for s in starts),
+            positions_of=sp.vstack([p.positions_of for p in pieces]).tocsr().astype(np.float32),
+            uv=np.concatenate([p.uv for p in pieces] + [np.zeros((eyes, 2), np.float32)]),
+            occlusion=np.concatenate([p.occlusion for p in pieces] + [np.ones(eyes, np.float32)]),
+            vertex_material=np.repeat(np.array(materials, np.int32), sizes),
+            triangles=np.concatenate(shifted).astype(np.int32),
+            triangle_material=np.repeat(np.array(materials, np.int32), [len(t) for t in all_triangles]),
+        )
+
+    def _geometry(self, vertices: Points, scene: _Scene) -> tuple[Floats, Floats]:
+        """Positions and normals of all render vertices."""
+        vertices = vertices.astype(np.float32)
+        count = len(scene.uv)
+        positions, normals = np.empty((count, 3), np.float32), np.empty((count, 3), np.float32)
+        mapped = scene.positions_of @ vertices
+        positions[: len(mapped)] = mapped
+        surface = self._skin_positions @ vertices
+        face_normals = triangle_normals(surface, self._skin.position_triangles)
+        skin_normals = self._skin_normals @ face_normals
+        skin_normals /= np.sqrt((skin_normals**2).sum(1, keepdims=True)) + np.float32(1e-12)
+        for piece, start in zip(scene.pieces, scene.starts, strict=False):
+            where = slice(start, start + len(piece.uv))
+            if piece.skin_position is not None:
+                normals[where] = skin_normals[piece.skin_position]
+                if piece.material == CLOTH:
+                    positions[where] += normals[where] * COLLAR_OFFSET
+            else:
+                normals[where] = piece.normals
+            if piece.offset is not None:
+                positions[where] += piece.offset
+        for eye, start in zip(self._eye_vertices, scene.starts[-3:-1], strict=True):
+            where = slice(start, start + len(self._eyeball))
+            centre, radius = fit_sphere(vertices[eye])
+            positions[where] = centre + radius * self._eyeball
+            normals[where] = self._eyeball
+        return positions, normals
+
+    def _raster(self, positions: Floats, normals: Floats, scene: _Scene, look: Look) -> Render:
+        f4 = np.float32
+        screen, shadow_screen = np.empty_like(positions), np.empty_like(positions)
+        rasterizer.project(positions, self._camera.view, f4(2 * SIDE), screen)
+        rasterizer.project(positions, self._camera.light, f4(SHADOW_SIDE), shadow_screen)
+        shadow = np.full((SHADOW_SIDE, SHADOW_SIDE), rasterizer.FAR, f4)
+        rasterizer.depth_map(shadow_screen, scene.triangles, scene.triangle_material, shadow)
+        attributes = np.empty((len(positions), rasterizer.ATTRIBUTES), f4)
+        attributes[:, :2] = scene.uv
+        rasterizer.light_vertices(normals, scene.occlusion, scene.vertex_material, shadow_screen, shadow,
+                                  LIGHT_DIRECTIONS, LIGHT_COLOURS, attributes)
+        rasterizer.visibility(screen, scene.triangles, scene.triangle_material, attributes, self._strands,
+                              self._lashes, self._triangle, self._weights[0], self._weights[1], self._depth)
+        picture, labels = np.empty((SIDE, SIDE, 3), np.uint8), np.empty((SIDE, SIDE), np.uint8)
+        shading.resolve(self._triangle, self._weights[0], self._weights[1], scene.triangles,
+                        scene.triangle_material, attributes, self._maps.texture(look.brow_style),
+                        self._strands, look.colours, look.strengths, LIGHT_DIRECTIONS, LIGHT_COLOURS,
+                        shading.TONE_CURVE, shading.LABEL_OF_MATERIAL, f4(self._camera.half_tangent),
+                        self._background, picture, labels)
+        return Render(picture, labels)
