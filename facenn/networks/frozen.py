@@ -1,0 +1,62 @@
+"""Which file holds which frozen network, and loading them from a folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from facenn.networks.graph import load_graph
+from facenn.networks.landmarks import FaceFinder
+from facenn.networks.recognition import DLIB, SFACE, Recognizer
+
+Device = torch.device | str
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """All networks that see faces.
+
+    Attributes:
+        finder: faces and landmarks.
+        sface: recognition; fits, so it must not judge.
+        dlib: recognition; judges, so it must not fit.
+    """
+
+    finder: FaceFinder
+    sface: Recognizer
+    dlib: Recognizer
+
+
+def load_frozen(folder: Path, device: Device = "cpu") -> Frozen:
+    """All of them.
+
+    Args:
+        folder: with ``blazeface``, ``facemesh``, ``iris``, ``sface`` and ``dlib`` ``.safetensors``.
+        device: where they run.
+
+    Raises:
+        MissingFileError: a file is not there.
+        CheckpointError: a file is damaged.
+    """
+    return Frozen(load_finder(folder, device), load_recognizer(folder, "sface", device),
+                  load_recognizer(folder, "dlib", device))
+
+
+def load_finder(folder: Path, device: Device = "cpu") -> FaceFinder:
+    """The three networks that find faces and landmarks; see ``load_frozen``."""
+    names = ("blazeface", "facemesh", "iris")
+    return FaceFinder(*(load_graph(file(folder, name), device=device) for name in names))
+
+
+def load_recognizer(folder: Path, name: Literal["sface", "dlib"], device: Device = "cpu") -> Recognizer:
+    """One recognition network; see ``load_frozen``."""
+    network = load_graph(file(folder, name), device=device)
+    if name == "sface":
+        return Recognizer(name, network, SFACE, "cosine")
+    return Recognizer(name, network, DLIB, "euclidean")
+
+
+def file(folder: Path, name: str) -> Path:
+    """Where the network of that name is stored."""
+    return folder / f"{name}.safetensors"

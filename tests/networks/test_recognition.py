@@ -1,0 +1,123 @@
+"""Recognition: equal to the original runtimes, right crops, right distances."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from facenn.errors import MissingFileError
+from facenn.images import read_image, to_tensor
+from facenn.networks.frozen import Frozen, load_frozen, load_recognizer
+from facenn.networks.graph import Graph
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCES = json.loads((Path(__file__).parent / "reference.json").read_text())
+# what rounding the weights to 16 bits moves, with a margin; BlazeFace's original has 16 bits and SFace's 8,
+# and both are kept, so these two are as exact as float32 sums are
+TOLERANCE = {"blazeface": 1e-3, "facemesh": 0.08, "iris": 0.02, "sface": 1e-5, "dlib": 5e-4}
+
+
+@pytest.fixture(scope="module")
+def frozen() -> Frozen:
+    return load_frozen(ROOT / "data" / "pretrained")
+
+
+@pytest.fixture(scope="module")
+def london() -> Path:
+    folder = ROOT.parent / "shared" / "data" / "london"
+    if not folder.is_dir():
+        pytest.skip("the London photos are not present")
+    return folder
+
+
+def graphs(frozen: Frozen) -> dict[str, Graph]:
+    finder = frozen.finder
+    return {"blazeface": finder.blazeface, "facemesh": finder.facemesh, "iris": finder.iris,
+            "sface": frozen.sface.network, "dlib": frozen.dlib.network}
+
+
+def wave(size: int) -> NDArray[np.uint8]:
+    """(size, size, 3) rounded sines: the picture that the original runtimes were given."""
+    i, j, c = np.meshgrid(np.arange(size), np.arange(size), np.arange(3), indexing="ij")
+    pixels: NDArray[np.uint8] = np.floor(128 + 100 * np.sin(0.11 * i * (c + 1) + 0.07 * j)).astype(np.uint8)
+    return pixels
+
+
+def seen(frozen: Frozen, photo: Tensor) -> Tensor:
+    squares = frozen.finder.settle(photo, frozen.finder.detect(photo)[:1])
+    return frozen.finder.landmarks(photo[None], squares)[0]
+
+
+@pytest.mark.parametrize("reference", REFERENCES, ids=lambda r: f"{r['network']}.{r['output']}")
+def test_network_equals_the_original_runtime(frozen: Frozen, reference: dict[str, object]) -> None:
+    name = str(reference["network"])
+    graph = graphs(frozen)[name]
+    output = graph(to_tensor(wave(graph.size))[None])[int(str(reference["output"]))].flatten()
+    expected = torch.tensor(reference["first_eight"])
+    assert (output[: len(expected)] - expected).abs().max() < TOLERANCE[name]
+    assert float(output.norm()) == pytest.approx(float(str(reference["norm"])), rel=3e-4)
+
+
+@pytest.mark.parametrize("name", ["sface", "dlib"])
+def test_embedding_lets_gradients_reach_the_picture(frozen: Frozen, name: str) -> None:
+    recognizer = {"sface": frozen.sface, "dlib": frozen.dlib}[name]
+    random = torch.Generator().manual_seed(0)
+    pictures = torch.rand(2, 3, 64, 64, generator=random).requires_grad_()
+    landmarks = (torch.rand(2, 478, 3, generator=random) * 64).requires_grad_()
+    total = recognizer.embed(pictures, landmarks).square().sum()
+    gradient, none = torch.autograd.grad(total, (pictures, landmarks), allow_unused=True)
+    assert bool(gradient.isfinite().all()) and bool((gradient != 0).flatten(1).any(1).all())
+    assert none is None
+
+
+@pytest.mark.parametrize("name", ["sface", "dlib"])
+def test_embedding_does_not_depend_on_where_the_face_stands(frozen: Frozen, name: str) -> None:
+    recognizer = {"sface": frozen.sface, "dlib": frozen.dlib}[name]
+    random = torch.Generator().manual_seed(1)
+    small = torch.rand(1, 3, 12, 12, generator=random)
+    picture = torch.nn.functional.interpolate(small, (96, 96), mode="bicubic").clamp(0, 1)
+    landmarks = torch.rand(1, 478, 2, generator=random) * 40 + 28
+    wider = torch.nn.functional.pad(picture, (30, 10, 20, 40), mode="replicate")
+    there = recognizer.embed(wider, landmarks + torch.tensor([30, 20]))
+    assert recognizer.distance(recognizer.embed(picture, landmarks), there).max() < 1e-3
+
+
+def test_distance_of_sface_ignores_length_and_that_of_dlib_does_not(frozen: Frozen) -> None:
+    face = torch.randn(4, 128, generator=torch.Generator().manual_seed(2))
+    assert frozen.sface.distance(face, 3 * face).abs().max() < 1e-5
+    assert torch.allclose(frozen.dlib.distance(face, 3 * face), 2 * face.norm(dim=-1))
+    assert torch.allclose(frozen.sface.distance(face, -face), torch.full((4,), 2.0))
+
+
+def test_recognition_tells_people_apart(frozen: Frozen, london: Path) -> None:
+    people = ("001", "013", "030")
+    with torch.no_grad():
+        for recognizer, same, other in ((frozen.sface, 0.2, 0.55), (frozen.dlib, 0.45, 0.5)):
+            neutral, smiling = (
+                torch.cat([recognizer.embed(photo[None], seen(frozen, photo)) for photo in
+                           (read_image(london / f"{person}_{mood}.jpg") for person in people)])
+                for mood in ("neutral", "smiling"))
+            distances = recognizer.distance(neutral[:, None], smiling[None])
+            self = torch.eye(len(people), dtype=torch.bool)
+            assert distances[self].max() < same and distances[~self].min() > other
+
+
+def test_load_recognizer_names_the_file_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"dlib\.safetensors.*dvc pull"):
+        load_recognizer(tmp_path, "dlib")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_embedding_on_a_gpu_equals_that_on_a_cpu(frozen: Frozen) -> None:
+    there = load_frozen(ROOT / "data" / "pretrained", "cuda")
+    random = torch.Generator().manual_seed(3)
+    pictures = torch.rand(2, 3, 96, 96, generator=random)
+    points = torch.rand(2, 478, 3, generator=random) * 96
+    for here, far in ((frozen.sface, there.sface), (frozen.dlib, there.dlib)):
+        expected = here.embed(pictures, points)
+        assert here.distance(far.embed(pictures.cuda(), points.cuda()).cpu(), expected).max() < 0.02
