@@ -1,0 +1,223 @@
+"""The training loop of the Imitator: steps, held-out error, and a state from which it continues exactly."""
+
+import hashlib
+import pickle
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from facenn.dataset import Faces, Rows, Split, batches, rows_of_step
+from facenn.errors import CheckpointError, TrainingError
+from facenn.files import replacing
+from facenn.losses import imitation_loss
+from facenn.networks.imitator import Imitator
+from facenn.networks.precision import computes_in_bf16
+from facenn.schedule import quadratic_decay
+
+Precision = Literal["fp32", "bf16", "auto"]
+Log = Callable[[int, Mapping[str, float]], None]
+Show = Callable[[int, Tensor], None]
+Settings = dict[str, str | int | float]
+
+BETAS = (0.5, 0.999)  # those of DCGAN: with few steps the low momentum ends lower
+SHOWN = 6  # faces on a sample picture
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training came to.
+
+    Attributes:
+        steps: optimisation steps in all.
+        resumed_at: step at which this call took over from a saved state, 0 for a fresh start.
+        validation_error: mean absolute error on the held-out faces, in eval mode.
+        pictures_per_second: speed of this call without validation and saving; 0 if nothing was left to do.
+        precision: in which the network ran, ``fp32`` or ``bf16``.
+    """
+
+    steps: int
+    resumed_at: int
+    validation_error: float
+    pictures_per_second: float
+    precision: str
+
+
+def train(
+    imitator: Imitator, faces: Faces, parts: Split, *, steps: int, batch_size: int, peak: float, floor: float,
+    precision: Precision = "auto", seed: int, device: torch.device | str = "cpu", checkpoint: Path,
+    save_every: int, validate_every: int, log_every: int = 10, log: Log, show: Show,
+) -> TrainingResult:
+    """Teach an Imitator to draw like the engine, in place; leaves it in eval mode.
+
+    Adam on the mean absolute error, with a quadratically decaying rate. Where ``checkpoint`` holds a state of
+    the same training it continues there, and sees the same faces as if it had never stopped.
+
+    Args:
+        imitator: a fresh network; a saved state replaces its weights.
+        faces: the pairs, in the network's resolution.
+        parts: which of them to learn from and which to hold out.
+        steps: optimisation steps.
+        batch_size: faces per step.
+        peak: learning rate at the start, above the floor.
+        floor: learning rate at the end.
+        precision: ``auto`` is bfloat16 where the device computes in it, float32 elsewhere.
+        seed: of the order of the faces.
+        device: where to compute.
+        checkpoint: file of the training state, replaced as a whole.
+        save_every: steps between two states; the last step is always saved.
+        validate_every: steps between two looks at the held-out faces; the last step always has one.
+        log_every: steps between two reports of the training error, of which each is a mean.
+        log: called with the number of finished steps and named figures.
+        show: called after each validation with a (3, H, W) picture, renders above, drawings below.
+
+    Raises:
+        TrainingError: the loss is no longer a number; the last saved state stays.
+        CheckpointError: ``checkpoint`` is damaged or belongs to another training.
+    """
+    device = torch.device(device)
+    bf16 = precision == "bf16" or (precision == "auto" and computes_in_bf16(device))
+    settings = _settings(imitator, faces, parts, steps, batch_size, peak, floor, seed, bf16)
+    imitator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = Adam(imitator.parameters(), lr=peak + floor, betas=BETAS, fused=True)
+    start = _resume(checkpoint, imitator, optimizer, settings) if checkpoint.exists() else 0
+    order = (rows_of_step(parts.training, s, batch_size=batch_size, seed=seed) for s in range(start, steps))
+    clock, losses, error = _Clock(), [], float("nan")
+    for done, (parameters, pictures) in enumerate(batches(faces, order), start=start + 1):
+        with clock:
+            imitator.train()
+            rate = quadratic_decay(done - 1, steps, peak, floor)
+            optimizer.param_groups[0]["lr"] = rate
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                drawn = imitator(parameters.to(device))
+            loss = imitation_loss(drawn, pictures.to(device)).mean()
+            losses.append(_number(loss, done))
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        if done % log_every == 0 or done == steps:
+            log(done, {"train/error": sum(losses) / len(losses), "train/rate": rate,
+                       "train/pictures_per_second": clock.lap() * batch_size})
+            losses.clear()
+        if done % validate_every == 0 or done == steps:
+            error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16)
+            log(done, {"validation/error": error})
+            show(done, _sample(imitator, faces, parts.validation[:SHOWN]))
+        if done % save_every == 0 or done == steps:
+            _save(checkpoint, imitator, optimizer, settings, done)
+    if start == steps:
+        error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16)
+    imitator.eval()
+    return TrainingResult(steps, start, error, clock.mean() * batch_size, "bf16" if bf16 else "fp32")
+
+
+@torch.no_grad()
+def validation_error(
+    imitator: Imitator, faces: Faces, rows: Rows, *, batch_size: int = 8, bf16: bool = False
+) -> float:
+    """Mean absolute error of an Imitator on these faces, in eval mode.
+
+    Args:
+        imitator: the network; left in eval mode.
+        faces: the pairs.
+        rows: which of them.
+        batch_size: faces drawn at a time.
+        bf16: draw in bfloat16.
+    """
+    imitator.eval()
+    device = next(imitator.parameters()).device
+    total = 0.0
+    order = (rows[i : i + batch_size] for i in range(0, len(rows), batch_size))
+    for parameters, pictures in batches(faces, order):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            drawn = imitator(parameters.to(device))
+        total += float(imitation_loss(drawn, pictures.to(device)).sum())
+    return total / len(rows)
+
+
+@torch.no_grad()
+def _sample(imitator: Imitator, faces: Faces, rows: Rows) -> Tensor:
+    imitator.eval()
+    parameters, pictures = faces.batch(rows)
+    drawn = imitator(parameters.to(next(imitator.parameters()).device)).cpu()
+    return torch.cat([torch.cat(list(pictures), dim=2), torch.cat(list(drawn), dim=2)], dim=1)
+
+
+def _number(loss: Tensor, step: int) -> float:
+    value = loss.item()
+    if not torch.isfinite(loss):
+        raise TrainingError(f"the training loss is {value} at step {step}; the last saved state is intact, "
+                            "a lower learning rate may help")
+    return value
+
+
+class _Clock:
+    """Steps per second inside its ``with`` blocks, since the last lap and in all."""
+
+    def __init__(self) -> None:
+        self.steps = self.lapped_steps = 0
+        self.seconds = self.lapped_seconds = 0.0
+
+    def __enter__(self) -> None:
+        self.entered = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self.entered
+        self.steps += 1
+
+    def lap(self) -> float:
+        steps, seconds = self.steps - self.lapped_steps, self.seconds - self.lapped_seconds
+        self.lapped_steps, self.lapped_seconds = self.steps, self.seconds
+        return steps / seconds
+
+    def mean(self) -> float:
+        return self.steps / self.seconds if self.steps else 0.0
+
+
+def _settings(
+    imitator: Imitator, faces: Faces, parts: Split, steps: int, batch_size: int, peak: float, floor: float,
+    seed: int, bf16: bool,
+) -> Settings:
+    """All that makes this training this one: a saved state continues only under the same settings."""
+    digest = hashlib.sha256("\n".join(faces.renders.names).encode())
+    for array in (faces.renders.parameters, parts.training, parts.validation):
+        digest.update(array.tobytes())
+    return {
+        "steps": steps, "batch_size": batch_size, "peak": peak, "floor": floor, "seed": seed,
+        "precision": "bf16" if bf16 else "fp32", "resolution": imitator.resolution,
+        "schema": hashlib.sha256(faces.schema.to_json().encode()).hexdigest()[:12],
+        "faces": digest.hexdigest()[:12],
+    }
+
+
+def _save(path: Path, imitator: Imitator, optimizer: Optimizer, settings: Settings, step: int) -> None:
+    for name, weight in imitator.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise TrainingError(f"the weights {name} are no longer numbers at step {step}; "
+                                "the last saved state is intact")
+    state = {"step": step, "settings": settings, "weights": imitator.state_dict(),
+             "optimizer": optimizer.state_dict()}
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
+
+
+def _resume(path: Path, imitator: Imitator, optimizer: Optimizer, settings: Settings) -> int:
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        saved: Settings = state["settings"]
+        for key, value in settings.items():
+            if saved[key] != value:
+                raise CheckpointError(f"{path}: expected the state of a training with {key} {value}, "
+                                      f"got one with {saved[key]}; move it away to start anew")
+        imitator.load_state_dict(state["weights"])
+        optimizer.load_state_dict(state["optimizer"])
+        return int(state["step"])
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path}: expected a training state, got {error}") from None
