@@ -1,0 +1,130 @@
+"""What the page of a fit is told: the face, its pictures, and how alike it is to the photo."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facenn.errors import FormatError, SchemaError, TrainingError
+from facenn.report.curves import History
+from facenn.schema import ParameterSchema, Vector
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number that says how alike two faces are; lower is more alike.
+
+    Attributes:
+        name: what was measured.
+        value: the number.
+        explanation: what it means, in plain words.
+        reference: the value below which the measure speaks of the same person.
+        independent: True when no part of the fit looked at this number.
+    """
+
+    name: str
+    value: float
+    explanation: str
+    reference: float | None = None
+    independent: bool = False
+
+
+@dataclass(frozen=True)
+class FitSummary:
+    """Everything the page of one fit shows.
+
+    Attributes:
+        schema: the parameters of the character.
+        vector: (size,) the fitted face, projected.
+        photo: (H, W, 3) the aligned crop.
+        engine: (H, W, 3) the engine's picture of ``vector``; None where the engine is a foreign game.
+        imitator: (H, W, 3) the Imitator's picture of ``vector``.
+        measures: likeness of ``photo`` and ``engine``, or ``imitator`` where that is None; the most telling
+            one first.
+        losses: what the fit minimised, step by step.
+        photo_name: what the photo is called, such as its file name.
+        model: name and version of the networks that fitted it.
+        seconds: wall time of the fit.
+        steps: optimisation steps taken.
+        seed: of every random number in the fit.
+        photo_credit: where the photo comes from and under which terms.
+        option_scores: per choice, how strongly the fit favours each option, in [0, 1].
+    """
+
+    schema: ParameterSchema
+    vector: Vector
+    photo: Pixels
+    engine: Pixels | None
+    imitator: Pixels
+    measures: tuple[Measure, ...]
+    losses: History
+    photo_name: str
+    model: str
+    seconds: float
+    steps: int
+    seed: int
+    photo_credit: str | None = None
+    option_scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+def sface_measure(distance: float) -> Measure:
+    """The cosine distance of SFace embeddings, which the fit minimises.
+
+    The usual distances of photos are means over a 10 x 10 subset of LFW.
+    """
+    return Measure(
+        "SFace cosine distance", distance,
+        "How differently the recognition network SFace sees the photo and the picture: 0 is the same "
+        "face, 1 is an unrelated one. The fit pulled this number down, so it flatters the result. "
+        "Two photos of one person usually lie near 0.29, photos of strangers near 0.87.")
+
+
+def dlib_measure(distance: float) -> Measure:
+    """The L2 distance of dlib embeddings, the judge that takes no part in a fit.
+
+    The usual distances of photos are means over a 10 x 10 subset of LFW.
+    """
+    return Measure(
+        "dlib L2 distance", distance,
+        "The judge: a second recognition network, dlib, that took no part in the fit. "
+        "Lower is better; below 0.6 dlib calls it the same person. "
+        "Two photos of one person usually lie near 0.43, photos of strangers near 0.77.",
+        reference=0.6, independent=True)
+
+
+def check_summary(summary: FitSummary) -> None:
+    """Refuse a face, option scores or measures that do not fit together.
+
+    Raises:
+        SchemaError: a vector or option scores that do not fit the schema, or a vector that is not projected.
+        TrainingError: a measure that is not a finite number.
+    """
+    schema, vector = summary.schema, summary.schema.check(summary.vector)
+    if vector.ndim != 1 or not np.array_equal(schema.project(vector), vector):
+        raise SchemaError(f"expected one projected face of character {schema.character}: shape "
+                          f"({schema.size},), sliders in [0, 1], choices one-hot; got shape {vector.shape}")
+    options = {choice.name: set(choice.options) for choice in schema.choices}
+    for name, scores in summary.option_scores.items():
+        if name not in options or not scores.keys() <= options[name]:
+            raise SchemaError(f"option scores of {name!r}: expected options of a choice of character "
+                              f"{schema.character}, got {sorted(scores)}")
+        if not all(0 <= score <= 1 for score in scores.values()):
+            raise SchemaError(f"option scores of {name!r}: expected numbers in [0, 1], got {dict(scores)}")
+    for measure in summary.measures:
+        if not math.isfinite(measure.value):
+            raise TrainingError(f"measure {measure.name} is {measure.value}, expected a number")
+
+
+def check_pixels(name: str, pixels: Pixels) -> Pixels:
+    """The picture itself, if it is one.
+
+    Raises:
+        FormatError: not (H, W, 3) uint8, or empty.
+    """
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
+        raise FormatError(f"picture {name}: expected (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}")
+    return pixels
