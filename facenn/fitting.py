@@ -1,0 +1,214 @@
+"""The fitting loop: gradient descent on the parameters, through the frozen Imitator, towards a photo."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from facenn.images import SIDE
+from facenn.losses import colour_loss, identity_loss, landmark_loss, prior_loss
+from facenn.networks.frozen import Frozen
+from facenn.networks.imitator import Imitator
+from facenn.networks.precision import computes_in_bf16
+from facenn.schedule import quadratic_decay
+from facenn.schema import ParameterSchema, Vector
+
+CELLS = 32  # of the coarse colours, per side: 16 pixels each, below which light and texture differ anyway
+HAIR_WEIGHT = 0.3  # of cells around the face, where the background may show
+LOGIT_RATE = 5.0  # choices live on logits, whose range is about that much wider than a slider's
+START_LOGIT = 1.0  # lead of the options of the start over the others
+FLOOR = 0.002  # learning rate at the end
+
+FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176,
+             149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)
+"""Outline of the face among MediaPipe's points, in order."""
+
+
+class Weights(NamedTuple):
+    """How much each loss counts in a fit."""
+
+    identity: float
+    landmark: float
+    colour: float
+    prior: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the frozen networks see in B aligned photos.
+
+    Attributes:
+        embedding: (B, 128) of the recognition network F1.
+        landmarks: (B, 478, 3) in pixels of the crop.
+        colours: (B, 3, CELLS, CELLS).
+        colour_weights: (B, CELLS, CELLS).
+    """
+
+    embedding: Tensor
+    landmarks: Tensor
+    colours: Tensor
+    colour_weights: Tensor
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit found for B photos.
+
+    Attributes:
+        vectors: (B, P) valid parameters, choices one-hot.
+        relaxed: (B, P) the same before the choices were made: entries of a choice are probabilities.
+        history: per term, the loss after each step: lists of B numbers.
+    """
+
+    vectors: Vector
+    relaxed: Vector
+    history: Mapping[str, list[list[float]]]
+
+
+def see(pictures: Tensor, landmarks: Tensor, frozen: Frozen) -> Target:
+    """What a fit shall reach.
+
+    Args:
+        pictures: (B, 3, SIDE, SIDE) photos, aligned to the framing of the engine.
+        landmarks: (B, 478, 3) of the same, in pixels.
+        frozen: the networks that look.
+    """
+    with torch.no_grad():
+        return Target(frozen.sface.embed(pictures, landmarks), landmarks, coarse(pictures), head_weights(landmarks))
+
+
+def coarse(pictures: Tensor) -> Tensor:
+    """(B, 3, S, S) -> (B, 3, CELLS, CELLS) mean colours."""
+    return F.adaptive_avg_pool2d(pictures, CELLS)
+
+
+def head_weights(landmarks: Tensor) -> Tensor:
+    """How much the colour of each cell counts: 1 on the face, less on the hair around it, 0 elsewhere.
+
+    Args:
+        landmarks: (B, 478, 3) in pixels of a crop of SIDE.
+
+    Returns:
+        (B, CELLS, CELLS).
+    """
+    outline = landmarks[:, list(FACE_OVAL), :2]
+    low, high = outline.amin(1), outline.amax(1)
+    centre, size = (low + high) / 2, high - low
+    # hair starts beside the face and above the forehead, not below the chin
+    stretched = centre[:, None] + (outline - centre[:, None]) * outline.new_tensor([1.3, 1.0])
+    above = (outline[..., 1:] < centre[:, None, 1:]).to(outline)
+    stretched = stretched - above * torch.stack([0 * size[:, 0], 0.35 * size[:, 1]], -1)[:, None]
+    face, head = inside(outline), inside(stretched)
+    return torch.maximum(face, HAIR_WEIGHT * head)
+
+
+def inside(outline: Tensor) -> Tensor:
+    """(B, CELLS, CELLS) 1 for cells whose centre lies inside a polygon (B, N, 2) given in pixels, else 0."""
+    at = (torch.arange(CELLS, device=outline.device, dtype=outline.dtype) + 0.5) * (SIDE / CELLS)
+    x, y = at[None, None, :, None], at[None, :, None, None]
+    start, end = outline[:, None, None], outline.roll(-1, 1)[:, None, None]
+    straddles = (start[..., 1] > y) != (end[..., 1] > y)
+    slope = (end[..., 0] - start[..., 0]) / (end[..., 1] - start[..., 1] + 1e-9)
+    crossings = (straddles & (x < start[..., 0] + slope * (y - start[..., 1]))).sum(-1)
+    return (crossings % 2).to(outline)
+
+
+def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Frozen, *, steps: int, rate: float,
+        weights: Weights, candidates: int, seed: int,
+        log: Callable[[int, Mapping[str, float]], None]) -> FitResult:
+    """Parameters whose picture looks like each photo to the recognition, landmark and colour losses.
+
+    Starts at the best of some random faces, then Adam on the sliders, clamped to [0, 1] after each step, and on
+    logits of the choices, whose softmax blends the options. At the end each choice becomes its likeliest option.
+
+    Args:
+        target: the B photos; they do not influence each other.
+        imitator: frozen G, of the schema's parameters.
+        schema: what the parameters mean.
+        frozen: the networks that compare.
+        steps: gradient steps.
+        rate: learning rate at the start, above the floor; decays quadratically.
+        weights: of the losses.
+        candidates: random faces of which the best is the start, besides the neutral one.
+        seed: of the candidates.
+        log: called with the number of finished steps and the mean of each loss.
+    """
+    neutral = torch.from_numpy(schema.neutral()).to(target.embedding)
+    sliders = slice(0, len(schema.sliders))
+    start = _best_candidate(target, imitator, schema, frozen, weights=weights, count=candidates, seed=seed)
+    values = start[:, sliders].clone().requires_grad_()
+    logits = (START_LOGIT * start[:, sliders.stop:]).requires_grad_()
+    optimizer = torch.optim.Adam([{"params": [values], "scale": 1.0}, {"params": [logits], "scale": LOGIT_RATE}])
+    squares = frozen.finder.square(target.landmarks)
+    history: dict[str, list[list[float]]] = {}
+    for done in range(1, steps + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = group["scale"] * quadratic_decay(done - 1, steps, rate, FLOOR)
+        vectors = torch.cat([values, *_probabilities(logits, schema)], 1)
+        drawn = draw(imitator, vectors)
+        terms, landmarks = _losses(target, drawn, squares, frozen)
+        terms["prior"] = prior_loss(vectors, neutral, sliders=sliders)
+        total = sum(weight * terms[name] for name, weight in weights._asdict().items())
+        optimizer.zero_grad()
+        total.sum().backward()
+        optimizer.step()
+        with torch.no_grad():
+            values.clamp_(0, 1)
+        squares = frozen.finder.square(landmarks)
+        for name, loss in {**terms, "total": total}.items():
+            history.setdefault(name, []).append(loss.tolist())
+        log(done, {name: float(loss.detach().mean()) for name, loss in {**terms, "total": total}.items()})
+    with torch.no_grad():
+        relaxed = torch.cat([values, *_probabilities(logits, schema)], 1).cpu().numpy()
+    return FitResult(schema.project(relaxed), relaxed, history)
+
+
+def draw(imitator: Imitator, vectors: Tensor) -> Tensor:
+    """(B, P) parameters -> (B, 3, SIDE, SIDE) the Imitator's pictures, in bfloat16 where the device computes in it."""
+    with torch.autocast(vectors.device.type, torch.bfloat16, enabled=computes_in_bf16(vectors.device)):
+        drawn: Tensor = imitator(vectors)
+    if drawn.shape[-1] != SIDE:
+        drawn = F.interpolate(drawn, (SIDE, SIDE), mode="bilinear", align_corners=False)
+    return drawn.float()
+
+
+def _probabilities(logits: Tensor, schema: ParameterSchema) -> list[Tensor]:
+    offset = len(schema.sliders)
+    return [logits[:, w.start - offset:w.stop - offset].softmax(-1) for w in schema.slices.values()]
+
+
+def _losses(target: Target, drawn: Tensor, squares: Tensor, frozen: Frozen) -> tuple[dict[str, Tensor], Tensor]:
+    """The losses that compare pictures, and the landmarks of the drawn faces."""
+    landmarks, _ = frozen.finder.landmarks(drawn, squares)
+    embedding = frozen.sface.embed(drawn, landmarks)
+    every = landmarks.new_ones(landmarks.shape[1])
+    return {"identity": identity_loss(embedding, target.embedding),
+            "landmark": landmark_loss(landmarks, target.landmarks, weights=every),
+            "colour": colour_loss(coarse(drawn), target.colours, weights=target.colour_weights)}, landmarks.detach()
+
+
+@torch.no_grad()
+def _best_candidate(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Frozen, *,
+                    weights: Weights, count: int, seed: int) -> Tensor:
+    """(B, P) for each photo, the best of the neutral face and ``count`` random ones near it."""
+    generator = np.random.default_rng(seed)
+    neutral, sliders = schema.neutral(), len(schema.sliders)
+    faces = [neutral]
+    for _ in range(count):
+        face = schema.sample(generator)
+        face[:sliders] = (face[:sliders] + neutral[:sliders]) / 2  # halfway: random shapes differ too much
+        faces.append(face)
+    vectors = torch.from_numpy(np.stack(faces)).to(target.embedding)
+    best = torch.full((len(target.embedding),), torch.inf).to(target.embedding)
+    chosen = vectors[0].repeat(len(best), 1)
+    for vector in vectors:
+        drawn = draw(imitator, vector[None]).expand(len(best), -1, -1, -1)
+        terms, _ = _losses(target, drawn, frozen.finder.square(target.landmarks), frozen)
+        total = sum(getattr(weights, name) * loss for name, loss in terms.items())
+        better = total < best
+        chosen[better], best = vector, torch.minimum(best, total)
+    return chosen

@@ -1,0 +1,36 @@
+"""Stages that make and judge renders: render, import-unity, validate."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from facenn.config import RenderConfig, ValidateConfig
+from facenn.engine.characters import character
+from facenn.engine.generation import generate
+from facenn.exchange.renders import SCHEMA_FILE, RendersFolder, write_table
+from facenn.expectations import ValidationReport
+from facenn.expectations import validate as judge_folder
+
+
+def render(config: RenderConfig, out: Path, *, progress: Callable[[int], None]) -> RendersFolder:
+    """Draw random faces with the embedded engine into a renders folder.
+
+    Args:
+        config: how many of whom.
+        out: the folder; pictures that are there already are kept.
+        progress: called with how many pictures are there.
+    """
+    names, vectors = generate(out, name=config.character, count=config.count, seed=config.seed,
+                              workers=config.workers, labels=config.labels, progress=progress)
+    schema = character(config.character).schema
+    schema.save(out / SCHEMA_FILE)
+    write_table(out, schema, names, vectors)
+    return RendersFolder.open(out)
+
+
+def validate(config: ValidateConfig, renders: Path, out: Path) -> ValidationReport:
+    """Judge a renders folder by its schema; writes validation.json, validation.md and data_docs/ into ``out``.
+
+    Raises:
+        ValidationError: what the renders are not, after the reports are written.
+    """
+    return judge_folder(renders, out, min_rows=config.min_rows)

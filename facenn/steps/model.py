@@ -1,0 +1,234 @@
+"""Stages that make and measure an Imitator: train, evaluate."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from facenn.config import EvaluateConfig, FitConfig, TrainConfig
+from facenn.dataset import Faces, Split, split
+from facenn.errors import FormatError
+from facenn.evaluation import HeldOut, Recovery, find_landmarks, held_out, recovery
+from facenn.exchange.renders import TABLE_FILE, RendersFolder
+from facenn.files import replace_text
+from facenn.fitting import Weights
+from facenn.images import to_pixels, to_tensor, write_image, write_pixels
+from facenn.networks.checkpoints import load_imitator, save_imitator
+from facenn.networks.frozen import Frozen, load_frozen
+from facenn.networks.imitator import Imitator
+from facenn.report.curves import training_curves
+from facenn.report.sheet import contact_sheet
+from facenn.tracking import log_evaluation, training_run
+from facenn.training import TrainingResult
+from facenn.training import train as run_training
+
+MODEL_FILE = "imitator.safetensors"
+RUN_FILE = "training.json"
+FRAMED = 24  # renders whose landmarks are averaged into the framing of the engine
+COLOURED = 64  # renders whose colours are averaged into the Imitator's first picture
+SHOWN = 6
+
+Log = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where a stage keeps what does not belong to its results.
+
+    Attributes:
+        tracking: MLflow's tracking URI.
+        states: folder of training states, from which a killed run continues.
+        pretrained: folder of the frozen networks.
+    """
+
+    tracking: str
+    states: Path
+    pretrained: Path
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation measured.
+
+    Attributes:
+        held_out: the Imitator against the engine.
+        recovery: fits of held-out renders against their parameters; None when none was asked for.
+    """
+
+    held_out: HeldOut
+    recovery: Recovery | None
+
+
+def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device: str, log: Log) -> TrainingResult:
+    """Teach an Imitator to draw like the engine.
+
+    Writes ``imitator.safetensors``, ``training.json`` (the MLflow run, the split), ``curves.png`` and
+    ``samples.png`` into ``out``. A killed run continues from its last saved state.
+
+    Args:
+        config: of the training.
+        renders: a renders folder.
+        out: result folder.
+        store: everything else that is written or read.
+        device: where to compute.
+        log: called with the step and named figures.
+    """
+    folder = RendersFolder.open(renders)
+    faces = Faces(folder, resolution=config.resolution)
+    parts = split(len(faces), seed=config.seed, fraction=config.validation)
+    imitator = Imitator(folder.schema.size, resolution=config.resolution,
+                        generator=torch.Generator().manual_seed(config.seed))
+    imitator.start_from_colour(_mean_colour(faces, parts))
+    frame = _frame(folder, parts, load_frozen(store.pretrained))
+    digest = hashlib.sha256((renders / TABLE_FILE).read_bytes()).hexdigest()
+    state = store.states / f"{hashlib.sha256((config.model_dump_json() + digest).encode()).hexdigest()[:16]}.pt"
+    history = History()
+    settings = {**config.model_dump(), "renders": len(faces), "renders_sha256": digest,
+                "character": folder.schema.character}
+    with training_run(store.tracking, "imitator", settings) as run:
+        def both(step: int, figures: Mapping[str, float]) -> None:
+            run.log(step, figures)
+            history.add(step, figures)
+            log(step, figures)
+
+        def show(step: int, picture: torch.Tensor) -> None:
+            run.show(step, picture)
+            write_image(out / "samples.png", picture)
+
+        result = run_training(
+            imitator, faces, parts, steps=config.steps, batch_size=config.batch_size, peak=config.peak,
+            floor=config.floor, precision=config.precision, seed=config.seed, device=device, checkpoint=state,
+            save_every=config.save_every, validate_every=config.validate_every, log=both, show=show)
+        imitator.frame.copy_(frame)
+        save_imitator(out / MODEL_FILE, imitator.cpu(), folder.schema, half=True,
+                      notes={"steps": str(config.steps), "renders": str(len(faces)), "mlflow_run": run.run_id})
+        version = run.register(out / MODEL_FILE)
+        if len(history.steps) > 0:
+            training_curves(out / "curves.png", history.columns())
+    replace_text(out / RUN_FILE, json.dumps({
+        "mlflow_run": run.run_id, "model_version": version, "validation_error": result.validation_error,
+        "held_out": [folder.names[i] for i in parts.validation]}, indent=1) + "\n")
+    state.unlink(missing_ok=True)
+    return result
+
+
+class History:
+    """Figures by step, as columns of equal length; what was not measured at a step is None there."""
+
+    def __init__(self) -> None:
+        self.steps: dict[int, dict[str, float]] = {}
+
+    def add(self, step: int, figures: Mapping[str, float]) -> None:
+        """Add figures of a step; a step may be added to several times."""
+        self.steps.setdefault(step, {}).update(figures)
+
+    def columns(self) -> dict[str, list[float | None]]:
+        """The step, the errors and the learning rate, in the order of the steps."""
+        names = {"train/error": "training", "validation/error": "validation", "train/rate": "learning_rate"}
+        columns: dict[str, list[float | None]] = {"step": [float(s) for s in sorted(self.steps)]}
+        for logged, name in names.items():
+            columns[name] = [self.steps[s].get(logged) for s in sorted(self.steps)]
+        return columns
+
+
+def evaluate(config: EvaluateConfig, fit_config: FitConfig, renders: Path, model: Path, out: Path, *, store: Store,
+             device: str, log: Log) -> Evaluation:
+    """Measure an Imitator on the renders that its training held out.
+
+    Writes ``evaluation.json`` and ``held_out.png`` (engine | Imitator | difference) into ``out``, and adds the
+    figures to the training's MLflow run.
+
+    Args:
+        config: how many renders to fit again.
+        fit_config: how to fit them.
+        renders: the folder that the Imitator was trained on.
+        model: result folder of ``train``.
+        out: result folder.
+        store: where the frozen networks and the MLflow store are.
+        device: where to compute.
+        log: called with the step of the fits.
+    """
+    folder = RendersFolder.open(renders)
+    imitator, _ = load_imitator(model / MODEL_FILE, device=device, expect=folder.schema)
+    run_id, names = _training_facts(model / RUN_FILE)
+    rows = np.array([folder.names.index(name) for name in names])
+    faces = Faces(folder, resolution=imitator.resolution)
+    measured = held_out(imitator, faces, rows)
+    found = None
+    if config.recovered:
+        found = _recover(config, fit_config, folder, rows, imitator, load_frozen(store.pretrained, device), log)
+    evaluation = Evaluation(measured, found)
+    replace_text(out / "evaluation.json", json.dumps(asdict(evaluation), indent=1) + "\n")
+    write_pixels(out / "held_out.png", _sheet(imitator, faces, rows[:SHOWN]))
+    log_evaluation(store.tracking, run_id, summary(evaluation))
+    return evaluation
+
+
+def summary(evaluation: Evaluation) -> dict[str, float]:
+    """The figures of an evaluation that runs are compared by."""
+    held = evaluation.held_out
+    figures = {"held_out/l1": held.l1, "held_out/psnr": held.psnr, "held_out/ssim": held.ssim}
+    if evaluation.recovery is not None:
+        found = evaluation.recovery
+        figures["recovery/slider_error"] = float(np.mean(list(found.slider_error.values())))
+        figures["recovery/guess_error"] = float(np.mean(list(found.guess_error.values())))
+        figures |= {f"recovery/{name}": share for name, share in found.choice_accuracy.items()}
+    return figures
+
+
+def _recover(config: EvaluateConfig, fit_config: FitConfig, folder: RendersFolder, rows: np.ndarray, imitator: Imitator,
+             frozen: Frozen, log: Log) -> Recovery | None:
+    chosen = rows[: config.recovered]
+    device = next(imitator.parameters()).device
+    pictures = torch.stack([to_tensor(folder.read_pixels(int(i))) for i in chosen]).to(device)
+    landmarks = find_landmarks(pictures, frozen)
+    if landmarks is None:
+        return None
+    weights = Weights(fit_config.identity, fit_config.landmark, fit_config.colour, fit_config.prior)
+    return recovery(imitator, folder.schema, pictures, folder.parameters[chosen], landmarks, frozen,
+                    steps=fit_config.steps, rate=fit_config.rate, weights=weights, candidates=fit_config.candidates,
+                    seed=fit_config.seed, log=log)
+
+
+def _training_facts(path: Path) -> tuple[str, list[str]]:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return str(facts["mlflow_run"]), [str(name) for name in facts["held_out"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{path}: expected the record of a training, got {error}") from None
+
+
+def _mean_colour(faces: Faces, parts: Split) -> list[float]:
+    rows = parts.training[:COLOURED]
+    mean = np.mean([faces.pixels(int(row)).reshape(-1, 3).mean(0) for row in rows], 0) / 255
+    return [float(c) for c in mean]
+
+
+def _frame(folder: RendersFolder, parts: Split, frozen: Frozen) -> torch.Tensor:
+    """(478, 2) mean landmarks of some renders in pixels: where the engine has its faces."""
+    found = []
+    for row in parts.training[:FRAMED]:
+        points = find_landmarks(to_tensor(folder.read_pixels(int(row)))[None], frozen)
+        if points is not None:
+            found.append(points[0, :, :2])
+    if not found:
+        raise FormatError(f"{folder.path}: expected renders that show a face, found none in {FRAMED} of them")
+    return torch.stack(found).mean(0)
+
+
+def _sheet(imitator: Imitator, faces: Faces, rows: np.ndarray) -> np.ndarray:
+    parameters, pictures = faces.batch(rows)
+    with torch.no_grad():
+        drawn = imitator(parameters.to(next(imitator.parameters()).device)).cpu()
+    tiles, captions = [], []
+    for engine, imitated in zip(pictures, drawn, strict=True):
+        difference = (4 * (engine - imitated).abs()).clamp(0, 1)
+        tiles += [to_pixels(p) for p in (engine, imitated, difference)]
+        captions += ["engine", "Imitator", "4 x difference"]
+    return contact_sheet(tiles, columns=3, captions=captions)
+
+
