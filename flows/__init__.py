@@ -1,0 +1,1 @@
+"""Prefect: order, names and forms around the steps; no maths."""
