@@ -45,4 +45,4 @@ test: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/checks
 
 repro: setup
-	@$(BIN)/dvc repro
+	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro

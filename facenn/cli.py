@@ -1,7 +1,6 @@
 """The command line: one command per stage; the only place that prints."""
 
 import inspect
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facenn.config import PARAMS, Params, Section, load_params
-from facenn.errors import FacennError
+from facenn.errors import FacennError, MissingFileError
+from facenn.steps.places import (
+    CHAMPION,
+    FITS,
+    MODELS,
+    PRETRAINED,
+    RENDERS,
+    REPORTS,
+    RUNS,
+    STATE,
+    choose_device,
+    tracking_uri,
+)
 
 if TYPE_CHECKING:
     from facenn.steps.model import Store
@@ -20,10 +31,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Turns a photo of a person into the parameters of a game's face editor.")
 
-PRETRAINED = Path("data/pretrained")
-CHAMPION = PRETRAINED / "imitator-portrait.safetensors"
-RENDERS, PHOTOS, MODELS, REPORTS = Path("data/renders"), Path("data/photos"), Path("models"), Path("reports")
-FITS, DEMO = Path("results/fits"), Path("runs/demo")
 ASTRONAUT = "Eileen Collins, NASA, public domain, from scikit-image"
 
 Device = Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda where there is one")]
@@ -112,7 +119,7 @@ def train(params: Params, renders: Path = RENDERS, out: Annotated[Path, Out] = M
     from facenn.steps.model import train as step
 
     with _bar("training", params.train.steps) as bar:
-        result = step(params.train, renders, out, store=_store(), device=_device(device), log=bar)
+        result = step(params.train, renders, out, store=_store(), device=choose_device(device), log=bar)
     print(f"Imitator in {out}: held-out error {result.validation_error:.4f} after {result.steps} steps, "
           f"{result.pictures_per_second:.1f} pictures/s in {result.precision}")
 
@@ -125,7 +132,8 @@ def evaluate(params: Params, renders: Path = RENDERS, model: Path = MODELS,
     from facenn.steps.model import summary
 
     with _bar("recovering", params.fit.steps) as bar:
-        found = step(params.evaluate, params.fit, renders, model, out, store=_store(), device=_device(device), log=bar)
+        found = step(params.evaluate, params.fit, renders, model, out, store=_store(), device=choose_device(device),
+                     log=bar)
     print("\n".join(f"{name:28s} {value:.4f}" for name, value in summary(found).items()))
 
 
@@ -137,12 +145,14 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
     """Find the parameters of the face in a photo, or in each photo of a folder."""
     from facenn.steps.photos import Fitter, fit_folder
 
+    if not photo.exists():
+        raise MissingFileError(f"expected a photo or a folder of photos at {photo}, found nothing")
     with _bar("fitting", params.fit.steps) as bar:
         if photo.is_dir():
             fitted, refused = fit_folder(params.fit, photo, out, model=model, pretrained=PRETRAINED,
-                                         device=_device(device), log=bar)
+                                         device=choose_device(device), log=bar)
         else:
-            fitter = Fitter(params.fit, model, PRETRAINED, device=_device(device))
+            fitter = Fitter(params.fit, model, PRETRAINED, device=choose_device(device))
             fitted, refused = [fitter.fit(photo, out, face=face, credit=None, log=bar)], []
     for report in fitted:
         _print_fit(report)
@@ -152,7 +162,7 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
 
 @app.command()
 def demo(photo: Annotated[Path | None, typer.Option(help="Any photo; default: an astronaut")] = None,
-         out: Annotated[Path, Out] = DEMO) -> None:
+         out: Annotated[Path, Out] = RUNS / "demo") -> None:
     """Fit a photo with the shipped networks and write a report."""
     from facenn.steps.photos import Fitter
 
@@ -160,7 +170,7 @@ def demo(photo: Annotated[Path | None, typer.Option(help="Any photo; default: an
     if photo is None:
         photo, credit = _astronaut(out / "astronaut.png"), ASTRONAUT
     config = _params(PARAMS).fit
-    fitter = Fitter(config, CHAMPION, PRETRAINED, device=_device(None))
+    fitter = Fitter(config, CHAMPION, PRETRAINED, device=choose_device())
     with _bar("fitting", config.steps) as bar:
         report = fitter.fit(photo, out, face=None, credit=credit, log=bar)
     _print_fit(report)
@@ -194,17 +204,8 @@ def _params(path: Path) -> Params:
 
 def _store() -> "Store":
     from facenn.steps.model import Store
-    from facenn.tracking import local_store
 
-    state = Path(".facenn")
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or local_store(state / "mlflow")
-    return Store(tracking=uri, states=state / "training", pretrained=PRETRAINED)
-
-
-def _device(name: str | None) -> str:
-    import torch
-
-    return name or os.environ.get("FACENN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    return Store(tracking=tracking_uri(), states=STATE / "training", pretrained=PRETRAINED)
 
 
 def _astronaut(path: Path) -> Path:
@@ -231,15 +232,18 @@ def _bar(what: str, total: int) -> Iterator[Callable[[int, Mapping[str, float]],
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
                TimeRemainingColumn(), TextColumn("{task.fields[figures]}"))
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(what, total=total, rate="", figures="")
-
+    progress = Progress(*columns, console=Console(stderr=True))
+    task = progress.add_task(what, total=total, rate="", figures="")
+    try:
         def show(done: int, figures: Mapping[str, float]) -> None:
+            progress.start()  # with the first figures: what is refused before is one line, not a bar and a line
             speed = progress.tasks[0].speed
             text = "  ".join(f"{name.split('/')[-1]} {value:.4g}" for name, value in figures.items())
             progress.update(task, completed=done, rate=f"{speed:.1f}/s" if speed else "", figures=text)
 
         yield show
+    finally:
+        progress.stop()
 
 
 if __name__ == "__main__":

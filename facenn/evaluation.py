@@ -1,6 +1,6 @@
 """How good an Imitator and a fit are: held-out error, recovery of known parameters, likeness."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from facenn.dataset import Faces, Rows, batches
-from facenn.fitting import Weights, fit, see
 from facenn.networks.frozen import Frozen
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema, Vector
@@ -77,27 +76,14 @@ def held_out(imitator: Imitator, faces: Faces, rows: Rows, *, batch_size: int = 
     return HeldOut(float(np.mean(l1)), float(np.mean(psnr)), float(np.mean(ssim)), len(rows))
 
 
-def recovery(imitator: Imitator, schema: ParameterSchema, pictures: Tensor, true: Vector, landmarks: Tensor,
-             frozen: Frozen, *, steps: int, rate: float, weights: Weights, candidates: int, seed: int,
-             log: Callable[[int, Mapping[str, float]], None]) -> Recovery:
-    """Fit engine pictures of known parameters and compare.
+def recovery(schema: ParameterSchema, found: Vector, true: Vector) -> Recovery:
+    """How far fitted parameters are from those that the pictures were drawn from.
 
     Args:
-        imitator: frozen G.
         schema: what the parameters mean.
-        pictures: (B, 3, SIDE, SIDE) renders.
+        found: (B, P) what fits to the pictures found.
         true: (B, P) their parameters.
-        landmarks: (B, 478, 3) points found in them.
-        frozen: the networks that the fit looks through.
-        steps: see ``facenn.fitting.fit``, as for the rest.
-        rate: of the fit.
-        weights: of the fit.
-        candidates: of the fit.
-        seed: of the fit.
-        log: of the fit.
     """
-    found = fit(see(pictures, landmarks, frozen), imitator, schema, frozen, steps=steps, rate=rate, weights=weights,
-                candidates=candidates, seed=seed, log=log).vectors
     names = [s.name for s in schema.sliders]
     error = np.abs(found - true)[:, : len(names)].mean(0)
     guess = np.abs(schema.neutral() - true)[:, : len(names)].mean(0)

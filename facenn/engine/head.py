@@ -73,7 +73,7 @@ class Head:
             raise MissingFileError(f"expected the head asset at {asset}, found no file; "
                                    "`facenn build-head` makes it")
         try:
-            with np.load(asset) as stored:
+            with asset.open("rb") as file, np.load(file) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             self.names: tuple[str, ...] = tuple(str(n) for n in arrays["names"])
             self.base = arrays["base"].astype(np.float32)

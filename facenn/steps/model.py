@@ -15,13 +15,14 @@ from facenn.errors import FormatError
 from facenn.evaluation import HeldOut, Recovery, find_landmarks, held_out, recovery
 from facenn.exchange.renders import TABLE_FILE, RendersFolder
 from facenn.files import replace_text
-from facenn.fitting import Weights
+from facenn.fitting import fit, see
 from facenn.images import to_pixels, to_tensor, write_image, write_pixels
 from facenn.networks.checkpoints import load_imitator, save_imitator
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.networks.imitator import Imitator
 from facenn.report.curves import training_curves
 from facenn.report.sheet import contact_sheet
+from facenn.steps.photos import weights_of
 from facenn.tracking import log_evaluation, training_run
 from facenn.training import TrainingResult
 from facenn.training import train as run_training
@@ -188,10 +189,10 @@ def _recover(config: EvaluateConfig, fit_config: FitConfig, folder: RendersFolde
     landmarks = find_landmarks(pictures, frozen)
     if landmarks is None:
         return None
-    weights = Weights(fit_config.identity, fit_config.landmark, fit_config.colour, fit_config.prior)
-    return recovery(imitator, folder.schema, pictures, folder.parameters[chosen], landmarks, frozen,
-                    steps=fit_config.steps, rate=fit_config.rate, weights=weights, candidates=fit_config.candidates,
-                    seed=fit_config.seed, log=log)
+    found = fit(see(pictures, landmarks, frozen), imitator.requires_grad_(False), folder.schema, frozen,
+                steps=fit_config.steps, rate=fit_config.rate, weights=weights_of(fit_config),
+                candidates=fit_config.candidates, seed=fit_config.seed, log=log)
+    return recovery(folder.schema, found.vectors, folder.parameters[chosen])
 
 
 def _training_facts(path: Path) -> tuple[str, list[str]]:

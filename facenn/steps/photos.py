@@ -101,6 +101,7 @@ class Fitter:
         write_model(out / "model.bytes", vector, shape=MODEL_SHAPE)
         write_pixels(out / "photo.png", to_pixels(aligned.picture))
         write_pixels(out / "imitator.png", imitated)
+        (out / "engine.png").unlink(missing_ok=True)  # of an earlier fit, when this engine cannot be called
         if drawn is not None:
             write_pixels(out / "engine.png", drawn)
         losses: dict[str, list[float]] = {"step": [float(s) for s in range(1, self._config.steps + 1)]}
@@ -127,7 +128,7 @@ class Fitter:
         config = self._config
         target = see(aligned.picture[None], aligned.landmarks[None], self._frozen)
         return fit(target, self._imitator, self.schema, self._frozen, steps=config.steps, rate=config.rate,
-                   weights=Weights(config.identity, config.landmark, config.colour, config.prior),
+                   weights=weights_of(config),
                    candidates=config.candidates, seed=config.seed, log=log)
 
     def _compare(self, aligned: AlignedFace, drawn: NDArray[np.uint8]) -> Likeness | None:
@@ -172,6 +173,11 @@ def fit_folder(config: FitConfig, photos: Path, out: Path, *, model: Path, pretr
     replace_text(out / "summary.json",
                  json.dumps({"fitted": len(fitted), "refused": len(refused), **means}, indent=1) + "\n")
     return fitted, refused
+
+
+def weights_of(config: FitConfig) -> Weights:
+    """The weights of the losses, as the fitting loop takes them."""
+    return Weights(identity=config.identity, landmark=config.landmark, colour=config.colour, prior=config.prior)
 
 
 def _engine_of(schema: ParameterSchema) -> Engine | None:

@@ -1,0 +1,67 @@
+"""What several test files share: the repository's data, and a toy Imitator whose pictures show no face."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from facenn.engine.characters import character
+from facenn.networks.checkpoints import save_imitator
+from facenn.networks.frozen import Frozen, load_frozen
+from facenn.networks.imitator import Imitator
+from facenn.schema import ParameterSchema
+
+ROOT = Path(__file__).resolve().parents[1]
+PRETRAINED = ROOT / "data" / "pretrained"
+
+
+@pytest.fixture(scope="session")
+def frozen() -> Frozen:
+    return load_frozen(PRETRAINED)
+
+
+@pytest.fixture(scope="session")
+def portrait() -> ParameterSchema:
+    return character("portrait").schema
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Tensor:
+    """(3, 512, 512) a public-domain photo with one face."""
+    from skimage.data import astronaut as photo
+
+    from facenn.images import to_tensor
+
+    return to_tensor(np.asarray(photo()))
+
+
+@pytest.fixture(scope="session")
+def face_points(frozen: Frozen, astronaut: Tensor) -> Tensor:
+    """(478, 3) landmarks of the astronaut."""
+    square = frozen.finder.settle(astronaut, frozen.finder.detect(astronaut)[:1])
+    return frozen.finder.landmarks(astronaut[None], square)[0][0].detach()
+
+
+@pytest.fixture(scope="session")
+def toy_imitator(portrait: ParameterSchema, face_points: Tensor) -> Imitator:
+    """An untrained Imitator of 64 pixels, framed as the astronaut's photo."""
+    imitator = Imitator(portrait.size, resolution=64, generator=torch.Generator().manual_seed(3))
+    imitator.frame.copy_(face_points[:, :2])
+    # statistics of a real batch, or the untrained network would draw every face alike
+    for module in imitator.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    samples = np.stack([portrait.sample(np.random.default_rng(i)) for i in range(32)])
+    with torch.no_grad():
+        imitator.train()(torch.from_numpy(samples))
+    return imitator.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def toy_model(toy_imitator: Imitator, portrait: ParameterSchema, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same Imitator as a file."""
+    path = tmp_path_factory.mktemp("model") / "imitator.safetensors"
+    save_imitator(path, toy_imitator, portrait)
+    return path

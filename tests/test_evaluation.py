@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from facenn.dataset import Faces
+from facenn.evaluation import find_landmarks, held_out, likeness, recovery
+from facenn.exchange.renders import RendersFolder, write_table
+from facenn.images import read_image, write_pixels
+from facenn.networks.frozen import Frozen
+from facenn.networks.imitator import Imitator
+from facenn.schema import ParameterSchema, Slider
+
+
+class Memory(nn.Module):
+    """Draws the pictures that it was given, each moved by a constant."""
+
+    def __init__(self, pictures: Tensor, offset: float) -> None:
+        super().__init__()
+        self.pictures = nn.Parameter(pictures)
+        self.offset = offset
+
+    def forward(self, parameters: Tensor) -> Tensor:
+        return self.pictures[(parameters[:, 0] * 10).round().long()] + self.offset
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    folder = tmp_path_factory.mktemp("renders")
+    schema = ParameterSchema("toy", 1, (Slider("number", "toy", "Number"),))
+    generator = np.random.default_rng(0)
+    for i in range(3):
+        noise = generator.integers(0, 200, (8, 8, 3), dtype=np.uint8)
+        write_pixels(folder / "images" / f"{i}.png", noise.repeat(8, 0).repeat(8, 1))
+    write_table(folder, schema, ["0", "1", "2"], np.array([[0.0], [0.1], [0.2]], np.float32))
+    return Faces(RendersFolder.open(folder), resolution=64)
+
+
+def memory(faces: Faces, offset: float) -> Imitator:
+    pictures = torch.stack([read_image(Path(faces.renders.image_path(i))) for i in range(3)])
+    return Memory(pictures, offset)  # type: ignore[return-value]
+
+
+def test_held_out_finds_no_error_in_a_perfect_imitator(faces: Faces):
+    measured = held_out(memory(faces, 0.0), faces, np.arange(3))
+    assert (measured.l1, measured.ssim, measured.faces) == (0, 1, 3)
+
+
+def test_held_out_measures_a_constant_error_exactly(faces: Faces):
+    measured = held_out(memory(faces, 0.1), faces, np.arange(3))
+    assert measured.l1 == pytest.approx(0.1, abs=1e-6)
+    assert measured.psnr == pytest.approx(20, abs=1e-3)
+    assert measured.ssim < 1
+
+
+def test_recovery_of_the_true_parameters_has_no_error(portrait: ParameterSchema):
+    true = np.stack([portrait.sample(np.random.default_rng(i)) for i in range(3)])
+    found = recovery(portrait, true, true)
+    assert set(found.slider_error.values()) == {0}
+    assert set(found.choice_accuracy.values()) == {1}
+    assert found.faces == 3
+
+
+def test_recovery_of_a_guess_is_the_guess_error(portrait: ParameterSchema):
+    true = np.stack([portrait.sample(np.random.default_rng(i)) for i in range(40)])
+    guess = np.repeat(portrait.neutral()[None], 40, 0)
+    found = recovery(portrait, guess, true)
+    assert found.slider_error == found.guess_error
+    assert found.guess_error["nose.hump"] == pytest.approx(0.25, abs=0.06)  # mean |u - 0.5| of a uniform u
+    bald = true[:, portrait.slices["hair.style"]][:, 0].mean()
+    assert found.choice_accuracy["hair.style"] == pytest.approx(bald)
+
+
+def test_likeness_of_a_photo_with_itself_is_zero(astronaut: Tensor, face_points: Tensor, frozen: Frozen):
+    alike = likeness(astronaut, astronaut, frozen, photo_landmarks=face_points)
+    assert alike is not None
+    assert alike.sface < 1e-3
+    assert alike.dlib < 0.02
+
+
+def test_likeness_of_a_picture_without_a_face_is_unknown(astronaut: Tensor, face_points: Tensor, frozen: Frozen):
+    assert likeness(astronaut, torch.full_like(astronaut, 0.5), frozen, photo_landmarks=face_points) is None
+
+
+def test_find_landmarks_needs_a_face_in_every_picture(astronaut: Tensor, frozen: Frozen):
+    assert find_landmarks(torch.stack([astronaut, torch.zeros_like(astronaut)]), frozen) is None

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from facenn.fitting import CELLS, FACE_OVAL, HAIR_WEIGHT, FitResult, Target, Weights, fit, head_weights, inside, see
+from facenn.images import SIDE
+from facenn.networks.frozen import Frozen
+from facenn.networks.imitator import Imitator
+from facenn.schema import ParameterSchema
+
+WEIGHTS = Weights(identity=1.0, landmark=1.0, colour=1.0, prior=0.1)
+
+
+@pytest.fixture(scope="module")
+def target(astronaut: Tensor, face_points: Tensor, frozen: Frozen) -> Target:
+    return see(astronaut[None], face_points[None], frozen)
+
+
+def search(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Frozen, *, steps: int,
+           candidates: int = 1) -> FitResult:
+    return fit(target, imitator, schema, frozen, steps=steps, rate=0.05, weights=WEIGHTS, candidates=candidates,
+               seed=0, log=lambda step, losses: None)
+
+
+@pytest.fixture(scope="module")
+def found(target: Target, toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen) -> FitResult:
+    return search(target, toy_imitator, portrait, frozen, steps=6)
+
+
+def test_inside_covers_a_square_to_the_cell():
+    corners = torch.tensor([[[64.0, 128.0], [192.0, 128.0], [192.0, 256.0], [64.0, 256.0]]])
+    cells = inside(corners)[0]
+    expected = torch.zeros(CELLS, CELLS)
+    expected[8:16, 4:12] = 1
+    assert torch.equal(cells, expected)
+
+
+def test_head_weights_are_full_on_the_face_and_less_on_the_hair(face_points: Tensor):
+    weights = head_weights(face_points[None])[0]
+    outline = face_points[list(FACE_OVAL), :2]
+    middle = (outline.mean(0) / SIDE * CELLS).long()
+    top = (outline[0] / SIDE * CELLS).long()
+    assert weights[middle[1], middle[0]] == 1
+    assert weights[top[1] - 2, top[0]] == pytest.approx(HAIR_WEIGHT)
+    assert weights[-1].max() == 0
+
+
+def test_fit_lowers_the_total_loss(found: FitResult):
+    total = [step[0] for step in found.history["total"]]
+    assert total[-1] < total[0]
+
+
+def test_fit_ends_with_valid_parameters(found: FitResult, portrait: ParameterSchema):
+    assert np.array_equal(portrait.project(found.vectors), found.vectors)
+    for where in portrait.slices.values():
+        assert found.relaxed[:, where].sum(1) == pytest.approx(1, abs=1e-5)
+
+
+def test_fit_keeps_every_step_of_every_loss(found: FitResult):
+    assert set(found.history) == {"identity", "landmark", "colour", "prior", "total"}
+    assert {len(steps) for steps in found.history.values()} == {6}
+
+
+def test_fit_gives_the_same_face_for_the_same_seed(found: FitResult, target: Target, toy_imitator: Imitator,
+                                                   portrait: ParameterSchema, frozen: Frozen):
+    again = search(target, toy_imitator, portrait, frozen, steps=6)
+    assert np.array_equal(again.relaxed, found.relaxed)
+
+
+def test_fit_of_two_photos_is_two_fits(found: FitResult, astronaut: Tensor, face_points: Tensor,
+                                       toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen):
+    darker = torch.stack([astronaut, astronaut * 0.5])
+    both = see(darker, face_points.expand(2, -1, -1), frozen)
+    pair = search(both, toy_imitator, portrait, frozen, steps=6)
+    # bfloat16 may add up differently in a batch, and gradient descent amplifies what little that changes
+    assert np.abs(pair.relaxed[0] - found.relaxed[0]).mean() < 0.02
+    assert np.abs(pair.relaxed[1] - pair.relaxed[0]).max() > 0.05
+
+
+def test_fit_of_the_imitators_own_picture_moves_towards_its_parameters(
+        toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen, face_points: Tensor):
+    from facenn.fitting import draw
+
+    planted = portrait.neutral()
+    planted[portrait.columns.index("skin.tone")] = 1.0
+    planted[: len(portrait.sliders)][::3] = 0.9
+    picture = draw(toy_imitator, torch.from_numpy(planted)[None])
+    target = see(picture, face_points[None], frozen)
+    result = fit(target, toy_imitator, portrait, frozen, steps=40, rate=0.05, seed=0, candidates=0,
+                 weights=Weights(identity=0.0, landmark=0.0, colour=20.0, prior=0.0), log=lambda step, losses: None)
+    assert result.history["colour"][-1][0] < 0.5 * result.history["colour"][0][0]
