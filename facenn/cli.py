@@ -41,7 +41,7 @@ def main() -> None:
     """Run a command; an error that the user can mend is one line and exit code 2."""
     try:
         app()
-    except FacennError as error:
+    except (FacennError, OSError) as error:  # a full disk or a folder without rights is for the user to mend, too
         print(f"facenn: {error}", file=sys.stderr)
         sys.exit(2)
 
@@ -83,12 +83,13 @@ def stage(run: Callable[..., None]) -> Callable[..., None]:
 
 
 @stage
-def render(params: Params, out: Annotated[Path, Out] = RENDERS) -> None:
+def render(params: Params, out: Annotated[Path, Out] = RENDERS, replace: Annotated[bool, typer.Option(
+        "--replace", help="Throw away what another character, seed or engine drew there")] = False) -> None:
     """Draw random faces with the embedded engine. Continues where a killed run stopped."""
     from facenn.steps.data import render as step
 
     with _bar("rendering", params.render.count) as bar:
-        folder = step(params.render, out, progress=lambda done: bar(done, {}))
+        folder = step(params.render, out, replace=replace, progress=lambda done: bar(done, {}))
     print(f"{len(folder)} renders of {params.render.character} in {out}")
 
 

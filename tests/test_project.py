@@ -25,7 +25,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in listed.decode().split("\0"):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)  # with its time, or make would set everything up again
+            shutil.copyfile(ROOT / name, folder / name)
+            (folder / name).chmod((ROOT / name).stat().st_mode)
+            os.utime(folder / name, (0, 0))  # older than any stamp: make must not install this copy into the .venv
     (folder / ".venv").symlink_to(ROOT / ".venv")
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     subprocess.run([folder / ".venv/bin/dvc", "pull", "--quiet", *sorted(folder.glob("data/**/*.dvc"))], cwd=folder,

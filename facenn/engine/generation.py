@@ -1,7 +1,9 @@
 """Draws many random faces into a folder, on several processes; what is there already is not drawn again."""
 
+import hashlib
 import json
 import multiprocessing
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -11,6 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from facenn.engine.characters import character
+from facenn.engine.head import ASSET
 from facenn.engine.renderer import Engine
 from facenn.errors import ConfigError, FormatError
 from facenn.files import replace_text
@@ -28,11 +31,21 @@ class Recipe:
         character: name of an embedded character.
         version: of its schema.
         seed: of all faces.
+        engine: digest of the engine's code and head.
     """
 
     character: str
     version: int
     seed: int
+    engine: str
+
+
+def engine_digest() -> str:
+    """What tells whether two engines draw the same: a digest of this package's files."""
+    digest = hashlib.sha256()
+    for path in sorted([*Path(__file__).parent.glob("*.py"), ASSET]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def face_name(index: int) -> str:
@@ -51,10 +64,10 @@ def image_paths(folder: Path, index: int) -> tuple[Path, Path]:
 
 
 def generate(folder: Path, *, name: str, count: int, seed: int, workers: int, labels: bool,
-             progress: Callable[[int], None]) -> tuple[list[str], Vector]:
+             replace: bool = False, progress: Callable[[int], None]) -> tuple[list[str], Vector]:
     """Draw ``count`` random faces of a character.
 
-    Memory is about 350 MB per worker. A killed run continues where it stopped; a larger count extends a
+    Memory is about 400 MB per worker. A killed run continues where it stopped; a larger count extends a
     folder.
 
     Args:
@@ -64,6 +77,7 @@ def generate(folder: Path, *, name: str, count: int, seed: int, workers: int, la
         seed: picture i depends on the seed and i alone, whatever the number of workers.
         workers: processes.
         labels: True to write label maps too.
+        replace: True to throw away faces of another recipe; otherwise they are an error.
         progress: called with how many pictures are there, first before any is drawn.
 
     Returns:
@@ -73,7 +87,7 @@ def generate(folder: Path, *, name: str, count: int, seed: int, workers: int, la
         ConfigError: unknown character, or a folder begun with another recipe.
     """
     schema = character(name).schema
-    _claim(folder, Recipe(name, schema.version, seed))
+    _claim(folder, Recipe(name, schema.version, seed, engine_digest()), replace=replace)
     missing = [i for i in range(count) if not _is_drawn(folder, i, labels=labels)]
     done = count - len(missing)
     progress(done)
@@ -84,15 +98,19 @@ def generate(folder: Path, *, name: str, count: int, seed: int, workers: int, la
     return [face_name(i) for i in range(count)], vectors
 
 
-def _claim(folder: Path, recipe: Recipe) -> None:
+def _claim(folder: Path, recipe: Recipe, *, replace: bool) -> None:
     path = folder / "recipe.json"
     if path.is_file():
         try:
             begun = Recipe(**json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
             raise FormatError(f"{path}: expected the recipe of a renders folder, got {error}") from None
-        if begun != recipe:
-            raise ConfigError(f"{folder} holds faces of {begun}, asked for {recipe}: choose another folder")
+        if begun == recipe:
+            return
+        if not replace:
+            raise ConfigError(f"{folder} holds faces of {begun}, asked for {recipe}: choose another folder or replace")
+        for begun_folder in (folder / "images", folder / "labels"):
+            shutil.rmtree(begun_folder, ignore_errors=True)
     elif (folder / "images").is_dir() and any((folder / "images").iterdir()):
         raise ConfigError(f"{folder} holds pictures that were not drawn here: choose another folder")
     replace_text(path, json.dumps(asdict(recipe)) + "\n")

@@ -11,16 +11,17 @@ from facenn.expectations import ValidationReport
 from facenn.expectations import validate as judge_folder
 
 
-def render(config: RenderConfig, out: Path, *, progress: Callable[[int], None]) -> RendersFolder:
+def render(config: RenderConfig, out: Path, *, replace: bool, progress: Callable[[int], None]) -> RendersFolder:
     """Draw random faces with the embedded engine into a renders folder.
 
     Args:
         config: how many of whom.
         out: the folder; pictures that are there already are kept.
+        replace: True to throw away faces of another recipe.
         progress: called with how many pictures are there.
     """
     names, vectors = generate(out, name=config.character, count=config.count, seed=config.seed,
-                              workers=config.workers, labels=config.labels, progress=progress)
+                              workers=config.workers, labels=config.labels, replace=replace, progress=progress)
     schema = character(config.character).schema
     schema.save(out / SCHEMA_FILE)
     write_table(out, schema, names, vectors)
