@@ -40,18 +40,18 @@ def refused(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 # The stages in the order in which data flows: each test builds on the files of the one before.
 
-def test_render_draws_a_renders_folder(run: Callable[..., str], project: Path):
+def test_render_draws_a_renders_folder(run: Callable[..., str], project: Path) -> None:
     assert "10 renders of portrait" in run("render", "--count", "10", "--workers", "1", "--labels")
     assert len(list((project / "data/renders/images").iterdir())) == 10
     assert len(list((project / "data/renders/labels").iterdir())) == 10
 
 
-def test_validate_accepts_it(run: Callable[..., str], project: Path):
+def test_validate_accepts_it(run: Callable[..., str], project: Path) -> None:
     assert "10 renders meet" in run("validate", "--min-rows", "10")
     assert json.loads((project / "reports/validation/validation.json").read_text())
 
 
-def test_train_writes_a_network_and_registers_it(run: Callable[..., str], project: Path):
+def test_train_writes_a_network_and_registers_it(run: Callable[..., str], project: Path) -> None:
     assert "after 3 steps" in run("train", "--steps", "3", "--resolution", "64", "--validation", "0.2",
                                   "--batch-size", "2", "--precision", "fp32", "--device", "cpu")
     facts = json.loads((project / "models/training.json").read_text())
@@ -61,7 +61,7 @@ def test_train_writes_a_network_and_registers_it(run: Callable[..., str], projec
     assert not list((project / ".facenn/training").iterdir())  # nothing to resume
 
 
-def test_evaluate_measures_what_training_held_out(run: Callable[..., str], project: Path):
+def test_evaluate_measures_what_training_held_out(run: Callable[..., str], project: Path) -> None:
     (project / "params.yaml").write_text("fit: {steps: 2, candidates: 1}\n")
     printed = run("evaluate", "--recovered", "1", "--device", "cpu")
     measured = json.loads((project / "reports/evaluation/evaluation.json").read_text())
@@ -71,7 +71,7 @@ def test_evaluate_measures_what_training_held_out(run: Callable[..., str], proje
     assert len(measured["recovery"]["slider_error"]) == 113
 
 
-def test_fit_writes_everything_that_an_artist_needs(run: Callable[..., str], project: Path):
+def test_fit_writes_everything_that_an_artist_needs(run: Callable[..., str], project: Path) -> None:
     printed = run("fit", str(ROOT / "data/photos/astronaut.jpg"), "--model", "models/imitator.safetensors", "--out",
                   "results/one", "--device", "cpu")
     written = {p.name for p in (project / "results/one").iterdir()}
@@ -84,7 +84,7 @@ def test_fit_writes_everything_that_an_artist_needs(run: Callable[..., str], pro
 
 
 def test_fit_takes_a_folder_and_refuses_what_shows_no_face(run: Callable[..., str], project: Path,
-                                                           capsys: pytest.CaptureFixture[str]):
+                                                           capsys: pytest.CaptureFixture[str]) -> None:
     photos = project / "photos"
     photos.mkdir()
     (photos / "face.jpg").symlink_to(ROOT / "data/photos/astronaut.jpg")
@@ -98,7 +98,7 @@ def test_fit_takes_a_folder_and_refuses_what_shows_no_face(run: Callable[..., st
     assert json.loads((project / "results/all/summary.json").read_text())["refused"] == 1
 
 
-def test_cli_answers_for_help_without_heavy_libraries():
+def test_cli_answers_for_help_without_heavy_libraries() -> None:
     code = ("import sys; from facenn import cli; "
             "sys.exit(any(m in sys.modules for m in ('torch', 'mlflow', 'great_expectations', 'pandas', 'numba')))")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -112,7 +112,7 @@ def test_cli_answers_for_help_without_heavy_libraries():
     (("validate", "--params", "nowhere.yaml"), "nowhere.yaml"),
     (("build-head", "nowhere.whl"), "nowhere.whl"),
 ])
-def test_cli_refuses_bad_input_in_one_line(project: Path, arguments: tuple[str, ...], expected: str):
+def test_cli_refuses_bad_input_in_one_line(project: Path, arguments: tuple[str, ...], expected: str) -> None:
     result = refused(project, *arguments)
     assert result.returncode == 2
     assert expected in result.stderr

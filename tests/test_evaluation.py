@@ -43,19 +43,19 @@ def memory(faces: Faces, offset: float) -> Imitator:
     return Memory(pictures, offset)  # type: ignore[return-value]
 
 
-def test_held_out_finds_no_error_in_a_perfect_imitator(faces: Faces):
+def test_held_out_finds_no_error_in_a_perfect_imitator(faces: Faces) -> None:
     measured = held_out(memory(faces, 0.0), faces, np.arange(3))
     assert (measured.l1, measured.ssim, measured.faces) == (0, 1, 3)
 
 
-def test_held_out_measures_a_constant_error_exactly(faces: Faces):
+def test_held_out_measures_a_constant_error_exactly(faces: Faces) -> None:
     measured = held_out(memory(faces, 0.1), faces, np.arange(3))
     assert measured.l1 == pytest.approx(0.1, abs=1e-6)
     assert measured.psnr == pytest.approx(20, abs=1e-3)
     assert measured.ssim < 1
 
 
-def test_recovery_of_the_true_parameters_has_no_error(portrait: ParameterSchema):
+def test_recovery_of_the_true_parameters_has_no_error(portrait: ParameterSchema) -> None:
     true = np.stack([portrait.sample(np.random.default_rng(i)) for i in range(3)])
     found = recovery(portrait, true, true)
     assert set(found.slider_error.values()) == {0}
@@ -63,7 +63,7 @@ def test_recovery_of_the_true_parameters_has_no_error(portrait: ParameterSchema)
     assert found.faces == 3
 
 
-def test_recovery_of_a_guess_is_the_guess_error(portrait: ParameterSchema):
+def test_recovery_of_a_guess_is_the_guess_error(portrait: ParameterSchema) -> None:
     true = np.stack([portrait.sample(np.random.default_rng(i)) for i in range(40)])
     guess = np.repeat(portrait.neutral()[None], 40, 0)
     found = recovery(portrait, guess, true)
@@ -73,16 +73,17 @@ def test_recovery_of_a_guess_is_the_guess_error(portrait: ParameterSchema):
     assert found.choice_accuracy["hair.style"] == pytest.approx(bald)
 
 
-def test_likeness_of_a_photo_with_itself_is_zero(astronaut: Tensor, face_points: Tensor, frozen: Frozen):
+def test_likeness_of_a_photo_with_itself_is_zero(astronaut: Tensor, face_points: Tensor, frozen: Frozen) -> None:
     alike = likeness(astronaut, astronaut, frozen, photo_landmarks=face_points)
     assert alike is not None
     assert alike.sface < 1e-3
     assert alike.dlib < 0.02
 
 
-def test_likeness_of_a_picture_without_a_face_is_unknown(astronaut: Tensor, face_points: Tensor, frozen: Frozen):
+def test_likeness_of_a_picture_without_a_face_is_unknown(
+        astronaut: Tensor, face_points: Tensor, frozen: Frozen) -> None:
     assert likeness(astronaut, torch.full_like(astronaut, 0.5), frozen, photo_landmarks=face_points) is None
 
 
-def test_find_landmarks_needs_a_face_in_every_picture(astronaut: Tensor, frozen: Frozen):
+def test_find_landmarks_needs_a_face_in_every_picture(astronaut: Tensor, frozen: Frozen) -> None:
     assert find_landmarks(torch.stack([astronaut, torch.zeros_like(astronaut)]), frozen) is None

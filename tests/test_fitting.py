@@ -28,7 +28,7 @@ def found(target: Target, toy_imitator: Imitator, portrait: ParameterSchema, fro
     return search(target, toy_imitator, portrait, frozen, steps=6)
 
 
-def test_inside_covers_a_square_to_the_cell():
+def test_inside_covers_a_square_to_the_cell() -> None:
     corners = torch.tensor([[[64.0, 128.0], [192.0, 128.0], [192.0, 256.0], [64.0, 256.0]]])
     cells = inside(corners)[0]
     expected = torch.zeros(CELLS, CELLS)
@@ -36,7 +36,7 @@ def test_inside_covers_a_square_to_the_cell():
     assert torch.equal(cells, expected)
 
 
-def test_head_weights_are_full_on_the_face_and_less_on_the_hair(face_points: Tensor):
+def test_head_weights_are_full_on_the_face_and_less_on_the_hair(face_points: Tensor) -> None:
     weights = head_weights(face_points[None])[0]
     outline = face_points[list(FACE_OVAL), :2]
     middle = (outline.mean(0) / SIDE * CELLS).long()
@@ -46,30 +46,30 @@ def test_head_weights_are_full_on_the_face_and_less_on_the_hair(face_points: Ten
     assert weights[-1].max() == 0
 
 
-def test_fit_lowers_the_total_loss(found: FitResult):
+def test_fit_lowers_the_total_loss(found: FitResult) -> None:
     total = [step[0] for step in found.history["total"]]
     assert total[-1] < total[0]
 
 
-def test_fit_ends_with_valid_parameters(found: FitResult, portrait: ParameterSchema):
+def test_fit_ends_with_valid_parameters(found: FitResult, portrait: ParameterSchema) -> None:
     assert np.array_equal(portrait.project(found.vectors), found.vectors)
     for where in portrait.slices.values():
         assert found.relaxed[:, where].sum(1) == pytest.approx(1, abs=1e-5)
 
 
-def test_fit_keeps_every_step_of_every_loss(found: FitResult):
+def test_fit_keeps_every_step_of_every_loss(found: FitResult) -> None:
     assert set(found.history) == {"identity", "landmark", "colour", "prior", "total"}
     assert {len(steps) for steps in found.history.values()} == {6}
 
 
 def test_fit_gives_the_same_face_for_the_same_seed(found: FitResult, target: Target, toy_imitator: Imitator,
-                                                   portrait: ParameterSchema, frozen: Frozen):
+                                                   portrait: ParameterSchema, frozen: Frozen) -> None:
     again = search(target, toy_imitator, portrait, frozen, steps=6)
     assert np.array_equal(again.relaxed, found.relaxed)
 
 
 def test_fit_of_two_photos_is_two_fits(found: FitResult, astronaut: Tensor, face_points: Tensor,
-                                       toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen):
+                                       toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen) -> None:
     darker = torch.stack([astronaut, astronaut * 0.5])
     both = see(darker, face_points.expand(2, -1, -1), frozen)
     pair = search(both, toy_imitator, portrait, frozen, steps=6)
@@ -79,7 +79,7 @@ def test_fit_of_two_photos_is_two_fits(found: FitResult, astronaut: Tensor, face
 
 
 def test_fit_of_the_imitators_own_picture_moves_towards_its_parameters(
-        toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen, face_points: Tensor):
+        toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen, face_points: Tensor) -> None:
     from facenn.fitting import draw
 
     planted = portrait.neutral()

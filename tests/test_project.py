@@ -58,7 +58,7 @@ def readme_commands() -> list[str]:
     return [line for line in lines if line and not line.startswith(("make test", "git clone", "cd "))]
 
 
-def test_pipeline_runs_from_nothing_and_reruns_only_what_changed(copy: Path):
+def test_pipeline_runs_from_nothing_and_reruns_only_what_changed(copy: Path) -> None:
     shell(copy, "make repro")
     for result in ("data/renders/faces.parquet", "reports/validation/validation.md", "models/imitator.safetensors",
                    "reports/evaluation/evaluation.json", "results/fits/astronaut/report.html"):
@@ -73,7 +73,7 @@ def test_pipeline_runs_from_nothing_and_reruns_only_what_changed(copy: Path):
     assert sorted(ran) == ["evaluate", "fit"]
 
 
-def test_pipeline_depends_on_files_that_exist():
+def test_pipeline_depends_on_files_that_exist() -> None:
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     modules = {dep for stage in stages.values() for dep in stage["deps"] if dep.startswith("facenn/")}
     assert modules
@@ -81,11 +81,11 @@ def test_pipeline_depends_on_files_that_exist():
 
 
 @pytest.mark.parametrize("command", readme_commands())
-def test_readme_command_works(copy: Path, command: str):
+def test_readme_command_works(copy: Path, command: str) -> None:
     shell(copy, command)
 
 
-def test_readme_shows_no_file_that_is_missing():
+def test_readme_shows_no_file_that_is_missing() -> None:
     shown = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / "README.md").read_text())
     assert shown
     assert [path for path in shown if not (ROOT / path).exists()] == []
