@@ -77,7 +77,7 @@ def align(
     Args:
         photo: (3, H, W) RGB in [0, 1], of any size.
         finder: finds faces and landmarks.
-        frame: (478, 2 or 3) landmarks of the engine's neutral picture, in pixels at ``size``.
+        frame: (478, 2 or 3) mean landmarks of the engine's pictures, in pixels at ``size``.
         size: side of the result in pixels.
         face: which face, counted from 1 from left to right; None takes the largest.
         min_eye_distance: least distance between the pupils, in pixels of the photo.

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facenn.config import PARAMS, Params, Section, load_params
-from facenn.errors import FacennError, MissingFileError
+from facenn.errors import ConfigError, FacennError, MissingFileError
 from facenn.steps.places import (
     CHAMPION,
-    FITS,
     MODELS,
     PRETRAINED,
     RENDERS,
     REPORTS,
     RUNS,
     STATE,
+    UNITY,
     choose_device,
     tracking_uri,
 )
@@ -95,11 +95,16 @@ def render(params: Params, out: Annotated[Path, Out] = RENDERS, replace: Annotat
 
 @app.command("import-unity")
 def import_unity(source: Annotated[Path, typer.Argument(help="Folder with db_description and its pictures")],
-                 out: Annotated[Path, Out] = RENDERS) -> None:
+                 out: Annotated[Path, Out] = UNITY,
+                 shape: Annotated[str | None, typer.Option(help="Keep only male or only female faces")] = None,
+                 drop_noisy: Annotated[bool, typer.Option(
+                     "--drop-noisy", help="Leave out faces with a value outside of 0..1")] = False) -> None:
     """Read the data set of the original Unity tool into a renders folder."""
     from facenn.exchange.unity import import_unity as step
 
-    folder = step(source, out)
+    if shape not in (None, "male", "female"):
+        raise ConfigError(f"expected --shape male or female, got {shape!r}")
+    folder = step(source, out, shape=shape, drop_noisy=drop_noisy)  # type: ignore[arg-type]  # checked above
     print(f"{len(folder)} renders of {folder.schema.character} in {out}")
 
 
@@ -140,7 +145,8 @@ def evaluate(params: Params, renders: Path = RENDERS, model: Path = MODELS,
 
 @stage
 def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or a folder of photos")],
-        out: Annotated[Path, Out] = FITS, model: Path = CHAMPION, face: Annotated[int | None, typer.Option(
+        out: Annotated[Path | None, typer.Option(help="Result folder; default: runs/<name of the photo>")] = None,
+        model: Path = CHAMPION, face: Annotated[int | None, typer.Option(
             help="Which face, counted from 1 from left to right; default: the largest")] = None,
         device: Device = None) -> None:
     """Find the parameters of the face in a photo, or in each photo of a folder."""
@@ -148,6 +154,9 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
 
     if not photo.exists():
         raise MissingFileError(f"expected a photo or a folder of photos at {photo}, found nothing")
+    if photo.is_dir() and face is not None:
+        raise ConfigError(f"expected one photo with --face {face}, got the folder {photo}")
+    out = out or RUNS / photo.stem
     with _bar("fitting", params.fit.steps) as bar:
         if photo.is_dir():
             fitted, refused = fit_folder(params.fit, photo, out, model=model, pretrained=PRETRAINED,

@@ -5,7 +5,7 @@
     ├── ConfigError (ValueError)       params.yaml or an option that is unknown or out of bounds
     ├── FormatError (ValueError)       a file whose bytes are not what its format says
     │   └── CheckpointError            a network file that does not fit this code or this schema
-    ├── MissingFileError (FileNotFoundError)  a file that should be there, with the command that makes it
+    ├── MissingFileError (FileNotFoundError)  a file that should be there
     ├── PhotoError (ValueError)        a photo that cannot be fitted, with the reason
     ├── ValidationError (ValueError)   renders that fail their expectations
     └── TrainingError (ArithmeticError)  a loss that is no longer a number, with the step

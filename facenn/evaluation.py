@@ -10,6 +10,7 @@ from torch import Tensor
 from facenn.dataset import Faces, Rows, batches
 from facenn.networks.frozen import Frozen
 from facenn.networks.imitator import Imitator
+from facenn.networks.landmarks import FaceFinder
 from facenn.schema import ParameterSchema, Vector
 
 
@@ -103,7 +104,7 @@ def likeness(photo: Tensor, render: Tensor, frozen: Frozen, *, photo_landmarks: 
         frozen: the networks.
         photo_landmarks: (478, 3) points of the photo.
     """
-    points = find_landmarks(render[None], frozen)
+    points = find_landmarks(render[None], frozen.finder)
     if points is None:
         return None
     both = torch.stack([photo, render])
@@ -114,14 +115,14 @@ def likeness(photo: Tensor, render: Tensor, frozen: Frozen, *, photo_landmarks: 
 
 
 @torch.no_grad()
-def find_landmarks(pictures: Tensor, frozen: Frozen) -> Tensor | None:
+def find_landmarks(pictures: Tensor, finder: FaceFinder) -> Tensor | None:
     """(B, 478, 3) points of the best face in each of (B, 3, H, W) pictures; None when one shows no face."""
     squares = []
     for picture in pictures:
-        faces = frozen.finder.detect(picture)
+        faces = finder.detect(picture)
         if not faces:
             return None
-        squares.append(frozen.finder.settle(picture, faces[:1])[0])
-    return frozen.finder.landmarks(pictures, torch.stack(squares))[0]
+        squares.append(finder.settle(picture, faces[:1])[0])
+    return finder.landmarks(pictures, torch.stack(squares))[0]
 
 

@@ -61,7 +61,7 @@ class FitResult:
     Attributes:
         vectors: (B, P) valid parameters, choices one-hot.
         relaxed: (B, P) the same before the choices were made: entries of a choice are probabilities.
-        history: per term, the loss after each step: lists of B numbers.
+        history: per term, the loss that each step started from: lists of B numbers.
     """
 
     vectors: Vector

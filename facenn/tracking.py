@@ -72,7 +72,7 @@ class TrainingRun:
 @contextmanager
 def training_run(
     uri: str, experiment: str, params: Mapping[str, str | int | float], *,
-    tags: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None, resume: str | None = None,
 ) -> Iterator[TrainingRun]:
     """An MLflow run around a training: finished when the block ends, FAILED when it raises.
 
@@ -83,6 +83,7 @@ def training_run(
         experiment: name under which runs are compared; made if it is new.
         params: the settings of the training.
         tags: whatever else says where the run comes from.
+        resume: id of a run that was killed and goes on; a new run begins where the store does not know it.
 
     Raises:
         ConfigError: a database named by a relative path, which means another file in each folder.
@@ -91,8 +92,12 @@ def training_run(
     from mlflow.entities import Param
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    run_id = client.create_run(_experiment_id(client, uri, experiment), tags=dict(tags or {})).info.run_id
-    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+    if resume is not None and _knows(client, resume):
+        run_id = resume
+        client.update_run(run_id, status="RUNNING")
+    else:
+        run_id = client.create_run(_experiment_id(client, uri, experiment), tags=dict(tags or {})).info.run_id
+        client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
     monitor: Any = SystemMetricsMonitor(run_id, tracking_uri=uri)  # type: ignore[no-untyped-call]
     monitor.start()
     status = "FAILED"
@@ -107,21 +112,18 @@ def training_run(
 def log_evaluation(uri: str, run_id: str, metrics: Mapping[str, float]) -> None:
     """Add what an evaluation found to the run whose model it judged.
 
+    Where the store does not know that run, because the model was trained elsewhere, a new run holds the figures.
+
     Args:
         uri: of the tracking store.
         run_id: of a run that may long have ended.
         metrics: named figures.
-
-    Raises:
-        ConfigError: no such run.
     """
-    from mlflow.exceptions import MlflowException
-
     client = _client(uri)
-    try:
-        client.get_run(run_id)
-    except MlflowException as error:
-        raise ConfigError(f"expected the id of a run in {uri}, got {run_id!r}: {error.message}") from None
+    if not _knows(client, run_id):
+        tags = {"trained_as": run_id}
+        run_id = client.create_run(_experiment_id(client, uri, "imitator"), tags=tags).info.run_id
+        client.set_terminated(run_id)
     _log_metrics(client, run_id, metrics, 0)
 
 
@@ -166,6 +168,16 @@ def _client(uri: str) -> Any:
         # The import turns its news on; what a migration or a monitor does is no news to whoever trains.
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _knows(client: Any, run_id: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_run(run_id)
+    except MlflowException:
+        return False
+    return True
 
 
 def _experiment_id(client: Any, uri: str, name: str) -> str:

@@ -112,6 +112,7 @@ def train(
             _save(checkpoint, imitator, optimizer, settings, done)
     if start == steps:
         error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16)
+        show(steps, _sample(imitator, faces, parts.validation[:SHOWN]))
     imitator.eval()
     return TrainingResult(steps, start, error, clock.mean() * batch_size, "bf16" if bf16 else "fp32")
 

@@ -65,9 +65,13 @@ def run_stage(name: str) -> State[None]:
     lines: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment(),
                           encoding="utf-8", errors="replace") as process:
-        for line in process.stdout or ():
-            lines.append(line.rstrip())
-            log.info("%s", lines[-1])
+        try:
+            for line in process.stdout or ():
+                lines.append(line.rstrip())
+                log.info("%s", lines[-1])
+        except BaseException:
+            process.terminate()  # a cancelled run must not go on unseen
+            raise
     if process.returncode:
         raise StageError(f"{name}: {_reason(lines) or f'exit code {process.returncode}'}")
     if any(line.startswith(f"Stage '{name}' ") and "skipping" in line for line in lines):

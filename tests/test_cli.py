@@ -89,19 +89,25 @@ def test_fit_takes_a_folder_and_refuses_what_shows_no_face(run: Callable[..., st
     photos.mkdir()
     (photos / "face.jpg").symlink_to(ROOT / "data/photos/astronaut.jpg")
     (photos / "wall.png").symlink_to(project / "models/curves.png")
+    (photos / "broken.jpg").write_bytes((ROOT / "data/photos/astronaut.jpg").read_bytes()[:5000])
     cli.app(["fit", "photos", "--model", "models/imitator.safetensors", "--out", "results/all", "--device", "cpu"],
             standalone_mode=False)
     printed = capsys.readouterr()
     assert "face.jpg" in printed.out
     assert "wall.png" in printed.err
     assert "found none" in printed.err
-    assert json.loads((project / "results/all/summary.json").read_text())["refused"] == 1
+    assert "broken.jpg" in printed.err
+    counted = json.loads((project / "results/all/summary.json").read_text())
+    assert (counted["fitted"], counted["refused"]) == (1, 2)
 
 
 def test_cli_answers_for_help_without_heavy_libraries() -> None:
-    code = ("import sys; from facenn import cli; "
-            "sys.exit(any(m in sys.modules for m in ('torch', 'mlflow', 'great_expectations', 'pandas', 'numba')))")
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    code = ("import sys; from facenn import cli; cli.app(['train', '--help'], standalone_mode=False); "
+            "heavy = {'torch', 'mlflow', 'great_expectations', 'pandas', 'numba', 'scipy', 'matplotlib', 'skimage'}; "
+            "sys.exit(str(heavy & sys.modules.keys()) if heavy & sys.modules.keys() else 0)")
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--batch-size" in done.stdout
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [
@@ -109,6 +115,8 @@ def test_cli_answers_for_help_without_heavy_libraries() -> None:
     (("render", "--character", "nobody", "--out", "elsewhere"), "expected one of the embedded characters"),
     (("train", "--renders", "nowhere"), "nowhere"),
     (("fit", "nowhere.jpg"), "nowhere.jpg"),
+    (("fit", "data", "--face", "2"), "expected one photo with --face 2"),
+    (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--device", "abacus"), "expected a device such as cpu or cuda"),
     (("validate", "--params", "nowhere.yaml"), "nowhere.yaml"),
     (("build-head", "nowhere.whl"), "nowhere.whl"),
 ])

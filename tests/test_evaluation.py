@@ -86,4 +86,4 @@ def test_likeness_of_a_picture_without_a_face_is_unknown(
 
 
 def test_find_landmarks_needs_a_face_in_every_picture(astronaut: Tensor, frozen: Frozen) -> None:
-    assert find_landmarks(torch.stack([astronaut, torch.zeros_like(astronaut)]), frozen) is None
+    assert find_landmarks(torch.stack([astronaut, torch.zeros_like(astronaut)]), frozen.finder) is None

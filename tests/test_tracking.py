@@ -79,9 +79,24 @@ def test_evaluation_is_added_to_a_run_that_is_over(uri: str) -> None:
     assert stored.info.status == "FINISHED"
 
 
-def test_evaluation_of_an_unknown_run_is_refused(uri: str) -> None:
-    with pytest.raises(ConfigError, match=r"expected the id of a run in .*, got 'nobody'"):
-        log_evaluation(uri, "nobody", {"error": 0.0})
+def test_evaluation_of_a_model_from_elsewhere_gets_a_run_of_its_own(uri: str) -> None:
+    log_evaluation(uri, "nobody", {"evaluation/error": 0.25})
+    store = client(uri)
+    experiment = store.get_experiment_by_name("imitator")
+    found = store.search_runs([experiment.experiment_id], filter_string="tags.trained_as = 'nobody'")
+    assert [run.data.metrics["evaluation/error"] for run in found] == [0.25]
+
+
+def test_killed_run_goes_on_as_the_same_run(uri: str) -> None:
+    with pytest.raises(KeyboardInterrupt), training_run(uri, "killed", {"steps": 2}) as run:
+        run.log(1, {"train/error": 0.5})
+        raise KeyboardInterrupt
+    with training_run(uri, "killed", {"steps": 2}, resume=run.run_id) as again:
+        assert client(uri).get_run(run.run_id).info.status == "RUNNING"
+        again.log(2, {"train/error": 0.25})
+    assert again.run_id == run.run_id
+    assert [m.value for m in client(uri).get_metric_history(run.run_id, "train/error")] == [0.5, 0.25]
+    assert client(uri).get_run(run.run_id).info.status == "FINISHED"
 
 
 def test_registered_model_is_found_by_alias_and_by_version(uri: str, checkpoint: Path) -> None:

@@ -94,6 +94,7 @@ def generate(folder: Path, *, name: str, count: int, seed: int, workers: int, la
     for drawn in _draw_all(folder, missing, name=name, seed=seed, workers=workers, labels=labels):
         done += drawn
         progress(done)
+    _remove_others(folder, {face_name(i) for i in range(count)})
     vectors = np.stack([random_vector(schema, seed, i) for i in range(count)])
     return [face_name(i) for i in range(count)], vectors
 
@@ -116,6 +117,14 @@ def _claim(folder: Path, recipe: Recipe, *, replace: bool) -> None:
     replace_text(path, json.dumps(asdict(recipe)) + "\n")
 
 
+def _remove_others(folder: Path, names: set[str]) -> None:
+    """Pictures of an earlier, larger count and of killed runs: what a folder holds shall follow from its recipe."""
+    for inside in (folder / "images", folder / "labels"):
+        for path in inside.glob("*"):
+            if path.stem not in names:
+                path.unlink()
+
+
 def _is_drawn(folder: Path, index: int, *, labels: bool) -> bool:
     picture, label_map = image_paths(folder, index)
     return picture.is_file() and (not labels or label_map.is_file())
@@ -134,8 +143,12 @@ def _draw_all(folder: Path, indices: list[int], *, name: str, seed: int, workers
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=spawn) as pool:
         tasks = [pool.submit(_draw_in_worker, name, folder, chunk, seed, labels) for chunk in chunks]
-        for task in as_completed(tasks):
-            yield task.result()
+        try:
+            for task in as_completed(tasks):
+                yield task.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # or a full disk would be tried thousands of times
+            raise
 
 
 _of_worker: dict[str, Engine] = {}  # a worker process keeps its engine from task to task

@@ -172,6 +172,27 @@ def write_model(path: Path, vector: NDArray[Any], *, shape: int) -> None:
     replace_bytes(path, struct.pack("<i", shape) + values.tobytes())
 
 
+def original_layout(schema: ParameterSchema, vector: NDArray[Any]) -> tuple[int, Vector]:
+    """What a model ``.bytes`` holds of a face: its shape, 3 male or 4 female, and its values.
+
+    The shape is the schema's own where it has one: a choice ``shape``, which then is not among the values, or the
+    character ``unity-male``. A character with a slider ``person.gender`` is male above the middle. Others are
+    female, as in the original's default.
+
+    Args:
+        schema: what the values mean.
+        vector: (size,) parameters.
+    """
+    values = schema.check(vector)
+    named = schema.to_named(values)
+    if "shape" in schema.slices:
+        where = schema.slices["shape"]
+        values = np.delete(values, np.arange(where.start, where.stop))
+    gender = named.get("person.gender", 0.0)
+    male = named.get("shape") == "male" or schema.character == "unity-male" or float(gender) > 0.5
+    return next(i for i, name in SHAPE_IDS.items() if name == ("male" if male else "female")), values
+
+
 def _read_count(path: Path, data: bytes) -> int | None:
     """How many faces the current layout announces; None for the legacy one, which announces nothing."""
     if _name_at(data, 0) is not None:

@@ -1,4 +1,4 @@
-"""Stages that make and judge renders: render, import-unity, validate."""
+"""Stages that make and judge renders: render, validate."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from facenn.config import RenderConfig, ValidateConfig
 from facenn.engine.characters import character
 from facenn.engine.generation import generate
-from facenn.exchange.renders import SCHEMA_FILE, RendersFolder, write_table
+from facenn.exchange.renders import TABLE_FILE, RendersFolder, write_table
 from facenn.expectations import ValidationReport
 from facenn.expectations import validate as judge_folder
 
@@ -20,11 +20,10 @@ def render(config: RenderConfig, out: Path, *, replace: bool, progress: Callable
         replace: True to throw away faces of another recipe.
         progress: called with how many pictures are there.
     """
+    (out / TABLE_FILE).unlink(missing_ok=True)  # written last: a folder without it is not whole
     names, vectors = generate(out, name=config.character, count=config.count, seed=config.seed,
                               workers=config.workers, labels=config.labels, replace=replace, progress=progress)
-    schema = character(config.character).schema
-    schema.save(out / SCHEMA_FILE)
-    write_table(out, schema, names, vectors)
+    write_table(out, character(config.character).schema, names, vectors)
     return RendersFolder.open(out)
 
 

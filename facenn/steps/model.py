@@ -11,15 +11,16 @@ import torch
 
 from facenn.config import EvaluateConfig, FitConfig, TrainConfig
 from facenn.dataset import Faces, Split, split
-from facenn.errors import FormatError
+from facenn.errors import ConfigError, FormatError
 from facenn.evaluation import HeldOut, Recovery, find_landmarks, held_out, recovery
 from facenn.exchange.renders import TABLE_FILE, RendersFolder
 from facenn.files import replace_text
 from facenn.fitting import fit, see
 from facenn.images import to_pixels, to_tensor, write_image, write_pixels
 from facenn.networks.checkpoints import load_imitator, save_imitator
-from facenn.networks.frozen import Frozen, load_frozen
+from facenn.networks.frozen import Frozen, load_finder, load_frozen
 from facenn.networks.imitator import Imitator
+from facenn.networks.landmarks import FaceFinder
 from facenn.report.curves import training_curves
 from facenn.report.sheet import contact_sheet
 from facenn.steps.photos import weights_of
@@ -32,6 +33,7 @@ RUN_FILE = "training.json"
 FRAMED = 24  # renders whose landmarks are averaged into the framing of the engine
 COLOURED = 64  # renders whose colours are averaged into the Imitator's first picture
 SHOWN = 6
+KEPT = 2**30  # bytes of pictures that are decoded once and kept; more are decoded again in every epoch
 
 Log = Callable[[int, Mapping[str, float]], None]
 
@@ -57,7 +59,8 @@ class Evaluation:
 
     Attributes:
         held_out: the Imitator against the engine.
-        recovery: fits of held-out renders against their parameters; None when none was asked for.
+        recovery: fits of held-out renders against their parameters; None when none was asked for, or when
+            the networks find no face in them.
     """
 
     held_out: HeldOut
@@ -79,21 +82,22 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
         log: called with the step and named figures.
     """
     folder = RendersFolder.open(renders)
-    faces = Faces(folder, resolution=config.resolution)
+    faces = Faces(folder, resolution=config.resolution, in_memory=len(folder) * 3 * config.resolution**2 < KEPT)
     parts = split(len(faces), seed=config.seed, fraction=config.validation)
     imitator = Imitator(folder.schema.size, resolution=config.resolution,
                         generator=torch.Generator().manual_seed(config.seed))
     imitator.start_from_colour(_mean_colour(faces, parts))
-    frame = _frame(folder, parts, load_frozen(store.pretrained))
-    digest = hashlib.sha256((renders / TABLE_FILE).read_bytes()).hexdigest()
+    frame = _frame(folder, parts, load_finder(store.pretrained))
+    digest = _digest(folder)
     state = store.states / f"{hashlib.sha256((config.model_dump_json() + digest).encode()).hexdigest()[:16]}.pt"
-    history = History()
+    history, begun = _begun(state)
     settings = {**config.model_dump(), "renders": len(faces), "renders_sha256": digest,
                 "character": folder.schema.character}
-    with training_run(store.tracking, "imitator", settings) as run:
+    with training_run(store.tracking, "imitator", settings, resume=begun) as run:
         def both(step: int, figures: Mapping[str, float]) -> None:
             run.log(step, figures)
             history.add(step, figures)
+            replace_text(_course(state), json.dumps({"run": run.run_id, "steps": history.steps}))
             log(step, figures)
 
         def show(step: int, picture: torch.Tensor) -> None:
@@ -110,18 +114,23 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
         version = run.register(out / MODEL_FILE)
         if len(history.steps) > 0:
             training_curves(out / "curves.png", history.columns())
-    replace_text(out / RUN_FILE, json.dumps({
-        "mlflow_run": run.run_id, "model_version": version, "validation_error": result.validation_error,
-        "held_out": [folder.names[i] for i in parts.validation]}, indent=1) + "\n")
+    facts = {"mlflow_run": run.run_id, "model_version": version, "renders_sha256": digest,
+             "validation_error": result.validation_error, "held_out": [folder.names[i] for i in parts.validation]}
+    replace_text(out / RUN_FILE, json.dumps(facts, indent=1) + "\n")
     state.unlink(missing_ok=True)
+    _course(state).unlink(missing_ok=True)
     return result
 
 
 class History:
-    """Figures by step, as columns of equal length; what was not measured at a step is None there."""
+    """Figures by step, as columns of equal length; what was not measured at a step is None there.
 
-    def __init__(self) -> None:
-        self.steps: dict[int, dict[str, float]] = {}
+    Args:
+        steps: figures of an earlier part of the same training.
+    """
+
+    def __init__(self, steps: Mapping[int, dict[str, float]]) -> None:
+        self.steps = dict(steps)
 
     def add(self, step: int, figures: Mapping[str, float]) -> None:
         """Add figures of a step; a step may be added to several times."""
@@ -155,7 +164,9 @@ def evaluate(config: EvaluateConfig, fit_config: FitConfig, renders: Path, model
     """
     folder = RendersFolder.open(renders)
     imitator, _ = load_imitator(model / MODEL_FILE, device=device, expect=folder.schema)
-    run_id, names = _training_facts(model / RUN_FILE)
+    run_id, digest, names = _training_facts(model / RUN_FILE)
+    if digest != _digest(folder):
+        raise ConfigError(f"{model}: expected the renders that this Imitator was trained on, {renders} holds others")
     rows = np.array([folder.names.index(name) for name in names])
     faces = Faces(folder, resolution=imitator.resolution)
     measured = held_out(imitator, faces, rows)
@@ -185,22 +196,48 @@ def _recover(config: EvaluateConfig, fit_config: FitConfig, folder: RendersFolde
              frozen: Frozen, log: Log) -> Recovery | None:
     chosen = rows[: config.recovered]
     device = next(imitator.parameters()).device
-    pictures = torch.stack([to_tensor(folder.read_pixels(int(i))) for i in chosen]).to(device)
-    landmarks = find_landmarks(pictures, frozen)
-    if landmarks is None:
+    seen: list[tuple[int, torch.Tensor, torch.Tensor]] = []
+    for i in chosen:
+        picture = to_tensor(folder.read_pixels(int(i))).to(device)
+        points = find_landmarks(picture[None], frozen.finder)
+        if points is not None:
+            seen.append((int(i), picture, points[0]))
+    if not seen:
         return None
+    pictures, landmarks = torch.stack([s[1] for s in seen]), torch.stack([s[2] for s in seen])
     found = fit(see(pictures, landmarks, frozen), imitator.requires_grad_(False), folder.schema, frozen,
                 steps=fit_config.steps, rate=fit_config.rate, weights=weights_of(fit_config),
                 candidates=fit_config.candidates, seed=fit_config.seed, log=log)
-    return recovery(folder.schema, found.vectors, folder.parameters[chosen])
+    return recovery(folder.schema, found.vectors, folder.parameters[[s[0] for s in seen]])
 
 
-def _training_facts(path: Path) -> tuple[str, list[str]]:
+def _digest(folder: RendersFolder) -> str:
+    """What tells two renders folders apart: parameters, and first and last picture for what drew them."""
+    digest = hashlib.sha256((folder.path / TABLE_FILE).read_bytes())
+    for i in (0, len(folder) - 1):
+        digest.update(folder.image_path(i).read_bytes())
+    return digest.hexdigest()
+
+
+def _training_facts(path: Path) -> tuple[str, str, list[str]]:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        return str(facts["mlflow_run"]), [str(name) for name in facts["held_out"]]
+        return str(facts["mlflow_run"]), str(facts["renders_sha256"]), [str(name) for name in facts["held_out"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{path}: expected the record of a training, got {error}") from None
+
+
+def _course(state: Path) -> Path:
+    """The course of a training so far, beside its state."""
+    return state.with_suffix(".json")
+
+
+def _begun(state: Path) -> tuple[History, str | None]:
+    """What a killed training has logged, and its MLflow run."""
+    if not state.is_file() or not _course(state).is_file():
+        return History({}), None
+    course = json.loads(_course(state).read_text(encoding="utf-8"))
+    return History({int(step): figures for step, figures in course["steps"].items()}), str(course["run"])
 
 
 def _mean_colour(faces: Faces, parts: Split) -> list[float]:
@@ -209,11 +246,11 @@ def _mean_colour(faces: Faces, parts: Split) -> list[float]:
     return [float(c) for c in mean]
 
 
-def _frame(folder: RendersFolder, parts: Split, frozen: Frozen) -> torch.Tensor:
+def _frame(folder: RendersFolder, parts: Split, finder: FaceFinder) -> torch.Tensor:
     """(478, 2) mean landmarks of some renders in pixels: where the engine has its faces."""
     found = []
     for row in parts.training[:FRAMED]:
-        points = find_landmarks(to_tensor(folder.read_pixels(int(row)))[None], frozen)
+        points = find_landmarks(to_tensor(folder.read_pixels(int(row)))[None], finder)
         if points is not None:
             found.append(points[0, :, :2])
     if not found:

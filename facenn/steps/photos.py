@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,14 +15,14 @@ from facenn.alignment import AlignedFace, align
 from facenn.config import FitConfig
 from facenn.engine.characters import CHARACTERS
 from facenn.engine.renderer import Engine
-from facenn.errors import MissingFileError, PhotoError
+from facenn.errors import CheckpointError, FormatError, MissingFileError, PhotoError
 from facenn.evaluation import Likeness, likeness
 from facenn.exchange.presets import write_preset
-from facenn.exchange.unity import write_model
+from facenn.exchange.unity import original_layout, write_model
 from facenn.files import replace_text
 from facenn.fitting import FitResult, Weights, draw, fit, see
 from facenn.images import read_image, to_pixels, to_tensor, write_pixels
-from facenn.networks.checkpoints import load_imitator
+from facenn.networks.checkpoints import load_imitator, schema_difference
 from facenn.networks.frozen import load_frozen
 from facenn.report.curves import plot_losses, write_losses_csv
 from facenn.report.page import write_report
@@ -29,7 +30,6 @@ from facenn.report.summary import FitSummary, Measure, dlib_measure, sface_measu
 from facenn.schema import ParameterSchema, Vector
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-MODEL_SHAPE = 4  # the original layout begins with a sex: 3 male, 4 female; its readers ignore it
 TERMS = ("total", "identity", "landmark", "colour", "prior")
 
 Log = Callable[[int, Mapping[str, float]], None]
@@ -42,8 +42,8 @@ class FitReport:
     Attributes:
         photo: name of the photo.
         folder: where its results are.
-        likeness: engine picture against photo; None when no face is found in the engine's picture, or when
-            the engine is a game that cannot be called from here.
+        likeness: engine picture against photo, or the Imitator's where the engine is a game that cannot be
+            called from here; None when no face is found in it.
         seconds: of the fit alone.
     """
 
@@ -68,7 +68,7 @@ class Fitter:
         self._imitator, self.schema = load_imitator(model, device=device)
         self._imitator.requires_grad_(False)
         self._frozen = load_frozen(pretrained, device)
-        self._engine = _engine_of(self.schema)
+        self._engine = _engine_of(self.schema, model)
 
     def fit(self, photo: Path, out: Path, *, face: int | None, credit: str | None, log: Log) -> FitReport:
         """Fit one photo.
@@ -96,9 +96,10 @@ class Fitter:
         with torch.no_grad():
             imitated = to_pixels(draw(self._imitator, torch.from_numpy(vector)[None].to(self._device)))[0]
         drawn = self._engine.draw(vector).picture if self._engine is not None else None
-        alike = None if drawn is None else self._compare(aligned, drawn)
+        alike = self._compare(aligned, imitated if drawn is None else drawn)
         write_preset(out / "parameters.json", self.schema, vector)
-        write_model(out / "model.bytes", vector, shape=MODEL_SHAPE)
+        shape, values = original_layout(self.schema, vector)
+        write_model(out / "model.bytes", values, shape=shape)
         write_pixels(out / "photo.png", to_pixels(aligned.picture))
         write_pixels(out / "imitator.png", imitated)
         (out / "engine.png").unlink(missing_ok=True)  # of an earlier fit, when this engine cannot be called
@@ -157,14 +158,16 @@ def fit_folder(config: FitConfig, photos: Path, out: Path, *, model: Path, pretr
         PhotoError: every photo was refused.
     """
     files = sorted(p for p in photos.glob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
+    stems = Counter(p.stem for p in files)
     if not files:
         raise MissingFileError(f"expected photos in {photos}, found none")
     fitter = Fitter(config, model, pretrained, device=device)
     fitted, refused = [], []
     for photo in files:
         try:
-            fitted.append(fitter.fit(photo, out / photo.stem, face=None, credit=None, log=log))
-        except PhotoError as error:
+            folder = out / (photo.stem if stems[photo.stem] == 1 else photo.name)
+            fitted.append(fitter.fit(photo, folder, face=None, credit=None, log=log))
+        except (PhotoError, FormatError) as error:
             refused.append(str(error))
     if not fitted:
         raise PhotoError(f"none of {len(files)} photos could be fitted; the first: {refused[0]}")
@@ -180,10 +183,14 @@ def weights_of(config: FitConfig) -> Weights:
     return Weights(identity=config.identity, landmark=config.landmark, colour=config.colour, prior=config.prior)
 
 
-def _engine_of(schema: ParameterSchema) -> Engine | None:
+def _engine_of(schema: ParameterSchema, model: Path) -> Engine | None:
     """The embedded engine that draws these parameters; None for a game's own."""
     known = CHARACTERS.get(schema.character)
-    return Engine(schema.character) if known is not None and known.schema == schema else None
+    if known is None:
+        return None
+    if difference := schema_difference(known.schema, schema):
+        raise CheckpointError(f"{model}: {difference}; train an Imitator on renders of this engine")
+    return Engine(schema.character)
 
 
 def _measures(alike: Likeness | None) -> tuple[Measure, ...]:

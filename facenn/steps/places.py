@@ -3,19 +3,31 @@
 import os
 from pathlib import Path
 
+from facenn.errors import ConfigError
+
 PRETRAINED = Path("data/pretrained")
 CHAMPION = PRETRAINED / "imitator-portrait.safetensors"
-RENDERS, PHOTOS = Path("data/renders"), Path("data/photos")
-MODELS, REPORTS, FITS = Path("models"), Path("reports"), Path("results/fits")
+RENDERS, UNITY = Path("data/renders"), Path("data/unity")
+MODELS, REPORTS = Path("models"), Path("reports")
 RUNS = Path("runs")  # no DVC stage writes there, so a fit leaves `dvc status` as it was
 STATE = Path(".facenn")
 
 
 def choose_device(name: str | None = None) -> str:
-    """The device that computes: the one asked for, else FACENN_DEVICE, else a GPU where there is one."""
+    """The device that computes: the one asked for, else FACENN_DEVICE, else a GPU where there is one.
+
+    Raises:
+        ConfigError: no such device on this machine.
+    """
     import torch
 
-    return name or os.environ.get("FACENN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    wanted = name or os.environ.get("FACENN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"expected a device such as cpu or cuda, got {wanted!r}: {reason}") from None
+    return wanted
 
 
 def tracking_uri() -> str:

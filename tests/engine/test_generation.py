@@ -117,6 +117,14 @@ def test_a_smaller_count_names_the_first_faces(tmp_path: Path, sketcher: Sketche
     assert (names, len(vectors), progress) == ([face_name(i) for i in range(3)], 3, [3])
 
 
+def test_a_smaller_count_prunes_the_folder(tmp_path: Path, sketcher: Sketcher) -> None:
+    draw(tmp_path / "small", count=2, labels=True)
+    draw(tmp_path / "large", count=5, labels=True)
+    (tmp_path / "large" / "images" / ".face_000004.123.jpg").write_bytes(b"half a picture of a killed run")
+    draw(tmp_path / "large", count=2, labels=True)
+    assert files(tmp_path / "large") == files(tmp_path / "small")
+
+
 def test_interrupted_run_leaves_whole_pictures_and_goes_on(tmp_path: Path, sketcher: Sketcher) -> None:
     sketcher.fails_at = 4
     with pytest.raises(KeyboardInterrupt):

@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 from facenn.errors import FormatError, MissingFileError, SchemaError
+from facenn.exchange.original import original_schema
 from facenn.exchange.renders import RendersFolder
-from facenn.exchange.unity import Description, import_unity, read_description, read_model, write_model
+from facenn.exchange.unity import (
+    Description,
+    import_unity,
+    original_layout,
+    read_description,
+    read_model,
+    write_model,
+)
 from facenn.images import write_pixels
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "unity"
@@ -319,3 +327,14 @@ def test_read_model_reads_the_real_models_of_the_original(
     np.testing.assert_array_equal(vector, np.full(95, value, np.float32))
     write_model(tmp_path / "again.bytes", vector, shape=found)
     assert (tmp_path / "again.bytes").read_bytes() == path.read_bytes()
+
+
+def test_original_layout_leaves_the_shape_out_of_the_values() -> None:
+    both = original_schema(None, painted=True)
+    vector = both.neutral()
+    where = both.slices["shape"]
+    vector[where] = [option == "male" for option in both.choices[-1].options]
+    shape, values = original_layout(both, vector)
+    assert (shape, len(values)) == (3, 99)
+    assert np.array_equal(values, vector[:99])
+    assert original_layout(original_schema("female", painted=False), np.zeros(95, np.float32))[0] == 4

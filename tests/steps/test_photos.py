@@ -1,0 +1,58 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from facenn.config import FitConfig
+from facenn.engine.characters import character
+from facenn.errors import CheckpointError
+from facenn.exchange.original import original_schema
+from facenn.exchange.unity import read_model
+from facenn.networks.checkpoints import load_imitator, save_imitator
+from facenn.networks.imitator import Imitator
+from facenn.schema import ParameterSchema
+from facenn.steps.photos import Fitter
+
+ROOT = Path(__file__).resolve().parents[2]
+PRETRAINED, PHOTO = ROOT / "data/pretrained", ROOT / "data/photos/astronaut.jpg"
+CONFIG = FitConfig(steps=1, candidates=0)
+
+
+def fitter(model: Path) -> Fitter:
+    return Fitter(CONFIG, model, PRETRAINED, device="cpu")
+
+
+def test_fit_for_a_foreign_game_shows_the_imitators_picture(tmp_path: Path, toy_imitator: Imitator) -> None:
+    schema = original_schema("male", painted=True)
+    imitator = Imitator(schema.size, resolution=64, generator=torch.Generator().manual_seed(0))
+    imitator.frame.copy_(toy_imitator.frame)
+    save_imitator(tmp_path / "game.safetensors", imitator, schema)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "engine.png").write_bytes(b"of an earlier fit")
+    fitter(tmp_path / "game.safetensors").fit(PHOTO, tmp_path / "out", face=None, credit=None, log=lambda *_: None)
+    assert not (tmp_path / "out" / "engine.png").exists()
+    assert "the game's own picture comes from loading" in (tmp_path / "out" / "report.html").read_text()
+    shape, values = read_model(tmp_path / "out" / "model.bytes")
+    assert (shape, len(values)) == (3, 99)
+
+
+def test_fit_refuses_an_imitator_of_another_engine(tmp_path: Path, toy_imitator: Imitator,
+                                                   portrait: ParameterSchema) -> None:
+    older = ParameterSchema(portrait.character, portrait.version + 1, portrait.sliders, portrait.choices)
+    save_imitator(tmp_path / "older.safetensors", toy_imitator, older)
+    with pytest.raises(CheckpointError, match=r"older\.safetensors: expected version"):
+        fitter(tmp_path / "older.safetensors")
+
+
+def test_model_bytes_tell_the_sex_of_the_fitted_face(tmp_path: Path, toy_model: Path) -> None:
+    fitter(toy_model).fit(PHOTO, tmp_path, face=None, credit=None, log=lambda *_: None)
+    gender = json.loads((tmp_path / "parameters.json").read_text())["parameters"]["person.gender"]
+    assert read_model(tmp_path / "model.bytes")[0] == (3 if gender > 0.5 else 4)
+
+
+def test_shipped_champion_is_of_the_engine_that_comes_along() -> None:
+    imitator, schema = load_imitator(PRETRAINED / "imitator-portrait.safetensors")
+    assert schema == character("portrait").schema
+    assert imitator.resolution == 512
+    assert 100 < float(imitator.frame[1, 0]) < 412  # the tip of the nose is about in the middle
