@@ -24,7 +24,7 @@ help:
 
 # uv reads no pip configuration: hand it the indexes that pip is set to, if any, and treat them as pip does.
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	@index=$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null || true)}; \
 	extra=$${PIP_EXTRA_INDEX_URL:-$$($(BIN)/pip config get global.extra-index-url 2>/dev/null || true)}; \
 	UV_INDEX="$$extra" $(BIN)/uv pip install --quiet --python $(BIN)/python $${index:+--default-index "$$index"} \

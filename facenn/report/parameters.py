@@ -18,7 +18,7 @@ def defining_section(summary: FitSummary) -> str:
         for slider, value in ranked[:DEFINING] if _travel(slider, value))
     shown = (f'<ul class="bars" role="list">{rows}</ul>' if rows
              else "<p>Every slider is at its neutral position.</p>")
-    chosen = terms_html({choice.label: _chosen(summary, choice) for choice in summary.schema.choices})
+    chosen = terms_html({f"{c.group} · {c.label}": _chosen(summary, c) for c in summary.schema.choices})
     chosen = f'<dl class="chosen">{chosen}</dl>' if chosen else ""
     return f"""<section aria-labelledby="defining"><h2 id="defining">What defines this face</h2>
 <p class="note">The sliders furthest from neutral, of {len(ranked)}; 1.00 is the end of the slider.</p>

@@ -276,3 +276,16 @@ def test_importing_the_report_leaves_heavy_libraries_alone() -> None:
             "print(sorted({'matplotlib', 'torch'} & sys.modules.keys()))")
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout == "[]\n"
+
+
+def test_write_report_shows_choices_whose_labels_are_the_same(tmp_path: Path) -> None:
+    choices = (Choice("hair.style", "Hair", "Style", ("bald", "bob"), "bob"),
+               Choice("beard.style", "Beard", "Style", ("none", "full"), "full"))
+    schema = ParameterSchema("twins", 1, (Slider("a", "A", "A"),), choices)
+    tile = np.zeros((8, 8, 3), np.uint8)
+    write_report(tmp_path / "page.html", FitSummary(
+        schema=schema, vector=schema.neutral(), photo=tile, engine=tile, imitator=tile, measures=(),
+        losses={"step": [1.0], "total": [0.5]}, photo_name="photo.jpg", model="m", seconds=1.0, steps=1, seed=0))
+    chosen = (tmp_path / "page.html").read_text().split('class="chosen"')[1].split("</dl>")[0]
+    assert "bob" in chosen
+    assert "full" in chosen
