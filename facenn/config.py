@@ -56,7 +56,7 @@ class TrainConfig(Section):
 class FitConfig(Section):
     """The search for the parameters of a photo."""
 
-    steps: Count = Field(150, description="Gradient steps")
+    steps: Count = Field(70, description="Gradient steps; more only please the network that the fit looks through")
     rate: Annotated[float, Field(gt=0, le=1)] = Field(0.04, description="Learning rate at the start")
     identity: Weight = Field(1.0, description="Weight of the identity loss (recognition network)")
     landmark: Weight = Field(6.0, description="Weight of the landmark loss")
