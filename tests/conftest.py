@@ -11,6 +11,7 @@ from facenn.engine.characters import character
 from facenn.networks.checkpoints import save_imitator
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.networks.imitator import Imitator
+from facenn.networks.landmarks import FaceFinder
 from facenn.schema import ParameterSchema
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,6 +21,19 @@ PRETRAINED = ROOT / "data" / "pretrained"
 @pytest.fixture(scope="session")
 def frozen() -> Frozen:
     return load_frozen(PRETRAINED)
+
+
+@pytest.fixture(scope="session")
+def finder(frozen: Frozen) -> FaceFinder:
+    return frozen.finder
+
+
+@pytest.fixture(scope="session")
+def london() -> Path:
+    folder = ROOT.parent / "shared" / "data" / "london"
+    if not folder.is_dir():
+        pytest.skip("the London photos are not present")
+    return folder
 
 
 @pytest.fixture(scope="session")

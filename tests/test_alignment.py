@@ -3,43 +3,21 @@
 import json
 import math
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from facenn.alignment import STABLE, AlignedFace, align, continued_crop, framing, pose
 from facenn.errors import PhotoError
 from facenn.images import read_image, to_pixels, to_tensor
-from facenn.networks.frozen import load_finder
 from facenn.networks.landmarks import PUPILS, FaceFinder
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="module")
-def finder() -> FaceFinder:
-    return load_finder(ROOT / "data" / "pretrained")
-
-
-@pytest.fixture(scope="module")
-def astronaut() -> Tensor:
-    pixels: NDArray[np.uint8] = import_module("skimage.data").astronaut()
-    return to_tensor(pixels)
-
-
-@pytest.fixture(scope="module")
-def london() -> Path:
-    folder = ROOT.parent / "shared" / "data" / "london"
-    if not folder.is_dir():
-        pytest.skip("the London photos are not present")
-    return folder
 
 
 @pytest.fixture(scope="module")

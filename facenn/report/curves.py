@@ -39,24 +39,14 @@ def write_losses_csv(path: Path, losses: History) -> None:
     replace_text(path, text.getvalue())
 
 
-def plot_losses(path: Path, losses: History) -> None:
-    """Draw every column of a history over its steps, as a PNG 1600 pixels wide.
+def plot_curves(path: Path, history: History) -> None:
+    """Draw losses and, below them where the history has it, ``learning_rate``, as a PNG 1600 pixels wide.
 
     The scale is logarithmic when the values span more than a factor of ``LOG_SPAN``, else linear from zero.
 
-    Raises:
-        FormatError: no rows, or columns of different lengths.
-        TrainingError: an entry that is not a finite number.
-    """
-    replace_bytes(path, curves_png(losses))
-
-
-def training_curves(path: Path, history: History) -> None:
-    """Draw losses above and, where the history has it, ``learning_rate`` below, as a PNG.
-
     Args:
         path: the PNG.
-        history: training and validation losses; None where validation was not due.
+        history: losses over their steps; None where one was not due.
 
     Raises:
         FormatError: no rows, or columns of different lengths.

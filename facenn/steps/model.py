@@ -21,7 +21,7 @@ from facenn.networks.checkpoints import load_imitator, save_imitator
 from facenn.networks.frozen import Frozen, load_finder, load_frozen
 from facenn.networks.imitator import Imitator
 from facenn.networks.landmarks import FaceFinder
-from facenn.report.curves import training_curves
+from facenn.report.curves import plot_curves
 from facenn.report.sheet import contact_sheet
 from facenn.steps.photos import weights_of
 from facenn.tracking import log_evaluation, training_run
@@ -113,7 +113,7 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
                       notes={"steps": str(config.steps), "renders": str(len(faces)), "mlflow_run": run.run_id})
         version = run.register(out / MODEL_FILE)
         if len(history.steps) > 0:
-            training_curves(out / "curves.png", history.columns())
+            plot_curves(out / "curves.png", history.columns())
     facts = {"mlflow_run": run.run_id, "model_version": version, "renders_sha256": digest,
              "validation_error": result.validation_error, "held_out": [folder.names[i] for i in parts.validation]}
     replace_text(out / RUN_FILE, json.dumps(facts, indent=1) + "\n")

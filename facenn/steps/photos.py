@@ -24,7 +24,7 @@ from facenn.fitting import FitResult, Weights, draw, fit, see
 from facenn.images import read_image, to_pixels, to_tensor, write_pixels
 from facenn.networks.checkpoints import load_imitator, schema_difference
 from facenn.networks.frozen import load_frozen
-from facenn.report.curves import plot_losses, write_losses_csv
+from facenn.report.curves import plot_curves, write_losses_csv
 from facenn.report.page import write_report
 from facenn.report.summary import FitSummary, Measure, dlib_measure, sface_measure
 from facenn.schema import ParameterSchema, Vector
@@ -108,7 +108,7 @@ class Fitter:
         losses: dict[str, list[float]] = {"step": [float(s) for s in range(1, self._config.steps + 1)]}
         losses |= {name: [values[0] for values in found.history[name]] for name in TERMS}
         write_losses_csv(out / "losses.csv", losses)
-        plot_losses(out / "losses.png", losses)
+        plot_curves(out / "losses.png", losses)
         replace_text(out / "measures.json", json.dumps({
             "seconds": round(seconds, 2), "likeness": asdict(alike) if alike else None}, indent=1) + "\n")
         write_report(out / "report.html", FitSummary(

@@ -1,42 +1,20 @@
 """Finding faces and their 478 points."""
 
 import json
-from importlib import import_module
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from facenn.errors import CheckpointError, MissingFileError
-from facenn.images import read_image, to_tensor
+from facenn.images import read_image
 from facenn.networks.frozen import load_finder
 from facenn.networks.landmarks import PUPILS, FaceFinder
 
 ROOT = Path(__file__).resolve().parents[2]
 PRETRAINED = ROOT / "data" / "pretrained"
-
-
-@pytest.fixture(scope="module")
-def finder() -> FaceFinder:
-    return load_finder(PRETRAINED)
-
-
-@pytest.fixture(scope="module")
-def astronaut() -> Tensor:
-    pixels: NDArray[np.uint8] = import_module("skimage.data").astronaut()
-    return to_tensor(pixels)
-
-
-@pytest.fixture(scope="module")
-def london() -> Path:
-    folder = ROOT.parent / "shared" / "data" / "london"
-    if not folder.is_dir():
-        pytest.skip("the London photos are not present")
-    return folder
 
 
 def points(finder: FaceFinder, photo: Tensor) -> Tensor:

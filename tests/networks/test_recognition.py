@@ -21,19 +21,6 @@ REFERENCES = json.loads((Path(__file__).parent / "reference.json").read_text())
 TOLERANCE = {"blazeface": 1e-3, "facemesh": 0.08, "iris": 0.02, "sface": 1e-5, "dlib": 5e-4}
 
 
-@pytest.fixture(scope="module")
-def frozen() -> Frozen:
-    return load_frozen(ROOT / "data" / "pretrained")
-
-
-@pytest.fixture(scope="module")
-def london() -> Path:
-    folder = ROOT.parent / "shared" / "data" / "london"
-    if not folder.is_dir():
-        pytest.skip("the London photos are not present")
-    return folder
-
-
 def graphs(frozen: Frozen) -> dict[str, Graph]:
     finder = frozen.finder
     return {"blazeface": finder.blazeface, "facemesh": finder.facemesh, "iris": finder.iris,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from facenn.errors import FormatError, TrainingError
-from facenn.report.curves import _draw, plot_losses, training_curves, write_losses_csv
+from facenn.report.curves import _draw, plot_curves, write_losses_csv
 
 
 def test_write_losses_csv_reads_back_the_same_numbers(tmp_path: Path) -> None:
@@ -38,15 +38,15 @@ def test_write_losses_csv_counts_from_zero_without_steps(tmp_path: Path) -> None
 def test_histories_that_cannot_be_drawn_are_refused(
     tmp_path: Path, history: dict[str, list[float | None]], error: type[Exception], message: str
 ) -> None:
-    for write in (write_losses_csv, plot_losses, training_curves):
+    for write in (write_losses_csv, plot_curves):
         with pytest.raises(error, match=message):
             write(tmp_path / "out", history)
     assert not list(tmp_path.iterdir())
 
 
-def test_plot_losses_writes_the_same_bytes_twice_and_other_bytes_for_other_losses(tmp_path: Path) -> None:
+def test_plot_curves_writes_the_same_bytes_twice_and_other_bytes_for_other_losses(tmp_path: Path) -> None:
     for name, end in (("a", 0.1), ("b", 0.1), ("c", 0.2)):
-        plot_losses(tmp_path / f"{name}.png", {"total": [1.0, 0.5, end]})
+        plot_curves(tmp_path / f"{name}.png", {"total": [1.0, 0.5, end]})
     a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
     assert a == b
     assert a != c
@@ -83,14 +83,14 @@ def test_curves_draw_a_loss_of_zero() -> None:
 
 
 def test_curves_take_any_name_for_a_loss(tmp_path: Path) -> None:
-    plot_losses(tmp_path / "losses.png", {"$\\nothing$": [1.0], "_hidden": [1.0], "x" * 300: [1.0]})
+    plot_curves(tmp_path / "losses.png", {"$\\nothing$": [1.0], "_hidden": [1.0], "x" * 300: [1.0]})
     assert (tmp_path / "losses.png").stat().st_size > 0
 
 
 def test_training_curves_gives_the_learning_rate_a_panel_of_its_own(tmp_path: Path) -> None:
     losses: dict[str, list[float | None]] = {"training": [1.0, 0.5], "validation": [None, 0.6]}
-    training_curves(tmp_path / "with.png", {**losses, "learning_rate": [1e-3, 1e-5]})
-    training_curves(tmp_path / "without.png", losses)
+    plot_curves(tmp_path / "with.png", {**losses, "learning_rate": [1e-3, 1e-5]})
+    plot_curves(tmp_path / "without.png", losses)
     with Image.open(tmp_path / "with.png") as with_rate, Image.open(tmp_path / "without.png") as without:
         assert with_rate.size == (1600, 1000)
         assert without.size == (1600, 800)
