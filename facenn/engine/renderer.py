@@ -16,7 +16,7 @@ from facenn.engine.looks import Look, SkinMaps
 from facenn.engine.mesh import Points, triangle_normals
 from facenn.engine.rasterizer import CLOTH, EYE, HAIR, LASH, SKIN, Floats
 
-SIDE = 512
+SIDE = 512  # pixels of a picture, unless told otherwise
 SHADOW_SIDE = 384
 COLLAR_OFFSET = np.float32(0.035)  # decimetres by which the shirt stands off the skin
 
@@ -76,12 +76,13 @@ class Engine:
 
     Args:
         name: character, see ``facenn.engine.characters``.
+        side: of the pictures in pixels.
 
     Raises:
         ConfigError: no such character.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, side: int = SIDE) -> None:
         chosen = character(name)
         self.schema, self._look = chosen.schema, chosen.look
         self._head = Head()
@@ -100,11 +101,12 @@ class Engine:
         self._eye_vertices = [self._head.vertices_of(group) for group in EYEBALLS]
         self._fixed = self._fixed_pieces()
         self._scenes: dict[str, _Scene] = {}
-        samples = (2 * SIDE, 2 * SIDE)
+        self._side = side
+        samples = (2 * side, 2 * side)
         self._triangle = np.empty(samples, np.int32)
         self._weights = np.empty((2, *samples), np.float32)
         self._depth = np.empty(samples, np.float32)
-        self._background = _studio_background(SIDE)
+        self._background = _studio_background(side)
 
     def draw(self, vector: Floats) -> Render:
         """Draw one face.
@@ -228,7 +230,7 @@ class Engine:
     def _raster(self, positions: Floats, normals: Floats, scene: _Scene, look: Look) -> Render:
         f4 = np.float32
         screen, shadow_screen = np.empty_like(positions), np.empty_like(positions)
-        rasterizer.project(positions, self._camera.view, f4(2 * SIDE), screen)
+        rasterizer.project(positions, self._camera.view, f4(2 * self._side), screen)
         rasterizer.project(positions, self._camera.light, f4(SHADOW_SIDE), shadow_screen)
         shadow = np.full((SHADOW_SIDE, SHADOW_SIDE), rasterizer.FAR, f4)
         rasterizer.depth_map(shadow_screen, scene.triangles, scene.triangle_material, shadow)
@@ -238,7 +240,7 @@ class Engine:
                                   LIGHT_DIRECTIONS, LIGHT_COLOURS, attributes)
         rasterizer.visibility(screen, scene.triangles, scene.triangle_material, attributes, self._strands,
                               self._lashes, self._triangle, self._weights[0], self._weights[1], self._depth)
-        picture, labels = np.empty((SIDE, SIDE, 3), np.uint8), np.empty((SIDE, SIDE), np.uint8)
+        picture, labels = np.empty((self._side, self._side, 3), np.uint8), np.empty((self._side, self._side), np.uint8)
         shading.resolve(self._triangle, self._weights[0], self._weights[1], scene.triangles,
                         scene.triangle_material, attributes, self._maps.texture(look.brow_style),
                         self._strands, look.colours, look.strengths, LIGHT_DIRECTIONS, LIGHT_COLOURS,
