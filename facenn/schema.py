@@ -26,6 +26,7 @@ class Slider:
         label: what an artist reads beside it.
         neutral: value at which it changes nothing.
         two_sided: True when both directions from ``neutral`` mean something.
+        tooltip: what an editor shows on request: what changes, and what the ends mean.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Slider:
     label: str
     neutral: float = 0.5
     two_sided: bool = True
+    tooltip: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from facenn.engine.camera import look_at, orthographic, perspective
 from facenn.engine.head import EYEBALLS, LASHES, MOUTH, Head, Part
-from facenn.engine.mesh import Points
+from facenn.engine.mesh import Points, smoothstep
 from facenn.engine.rasterizer import FAR, depth_map, project
-from facenn.engine.sliders import ANCESTRIES, SHAPE_SLIDERS
+from facenn.engine.sliders import ANCESTRIES, EXPRESSIONS, SHAPE_SLIDERS
 from facenn.engine.source import BaseMesh, HeadSource
 from facenn.files import replacing
 
@@ -18,8 +18,10 @@ LOWEST = 4.9  # decimetres: skin below is cut off, the picture ends higher
 MASK_SIDE = 1024
 
 # Without these the eyes of the base mesh stare: white shows above the iris.
-RELAXED_EYES = {"eyes/{s}-eye-height1-decr": 0.10, "eyes/{s}-eye-height2-decr": 0.22,
-                "eyes/{s}-eye-height3-decr": 0.14}
+RELAXED_EYES = {"eyes/{s}-eye-height1-decr": 0.16, "eyes/{s}-eye-height2-decr": 0.36,
+                "eyes/{s}-eye-height3-decr": 0.24}
+AGE_GAIN = 0.9  # share of the oldest body at full deflection
+JOWL_GAIN = 1.2  # of the fattest head, along the jaw alone
 
 
 Doubles = NDArray[np.float64]
@@ -33,23 +35,33 @@ class _Displacements:
 
 
 def _bodies(source: HeadSource, mesh: BaseMesh) -> tuple[Doubles, list[tuple[str, Doubles, Doubles]]]:
-    """The average adult, and the displacements towards either sex and each ancestry."""
-    sex = {s: source.target(f"macrodetails/universal-{s}-young-averagemuscle-averageweight")
-           for s in ("female", "male")}
-    ancestry = {(s, a): source.target(f"macrodetails/{a}-{s}-young") for s in sex for a in ANCESTRIES}
+    """The average adult, and the displacements towards either sex, old age and each ancestry."""
+    ages, sexes = ("young", "old"), ("female", "male")
+    build = {(s, age): source.target(f"macrodetails/universal-{s}-{age}-averagemuscle-averageweight")
+             for s in sexes for age in ages}
+    ancestry = {(s, age, a): source.target(f"macrodetails/{a}-{s}-{age}")
+                for s in sexes for age in ages for a in ANCESTRIES}
 
-    def body(male: float, shares: dict[str, float]) -> Doubles:
+    def body(male: float, shares: dict[str, float], age: str = "young") -> Doubles:
         positions = mesh.positions.copy()
-        for s, weight in (("female", 1 - male), ("male", male)):
-            positions += weight * (sex[s] + sum(share * ancestry[s, a] for a, share in shares.items()))
+        for s, part in (("female", 1 - male), ("male", male)):
+            features = sum(share * ancestry[s, age, a] for a, share in shares.items())
+            positions += part * (build[s, age] + features)
         return positions
 
     equal = dict.fromkeys(ANCESTRIES, 1 / 3)
     average = body(0.5, equal)
     none = np.zeros_like(average)
-    moves = [("person.gender", body(0, equal) - average, body(1, equal) - average)]
-    moves += [(f"person.{a}", none, body(0.5, {a: 1.0}) - average) for a in ANCESTRIES]
-    return average, moves
+    moves = [("person.gender", body(0, equal) - average, body(1, equal) - average),
+             ("person.age", none, AGE_GAIN * (body(0.5, equal, "old") - average))]
+    return average, [*moves, *((f"person.{a}", none, body(0.5, {a: 1.0}) - average) for a in ANCESTRIES)]
+
+
+def _lower_sides(positions: Doubles) -> Doubles:
+    """(V, 1) share of a vertex in the flesh along the jaw, beside and below the mouth."""
+    x, y, z = np.abs(positions[:, 0]), positions[:, 1], positions[:, 2]
+    share = smoothstep(7.05, 6.65, y) * smoothstep(5.9, 6.25, y) * smoothstep(0.12, 0.4, x) * smoothstep(0.1, 0.5, z)
+    return np.asarray(share, np.float64)[:, None]
 
 
 def _displacements(source: HeadSource, mesh: BaseMesh) -> tuple[Doubles, _Displacements]:
@@ -58,6 +70,8 @@ def _displacements(source: HeadSource, mesh: BaseMesh) -> tuple[Doubles, _Displa
     rows = [(s.name, s.gain * (source.target(s.negative) if s.negative else np.zeros_like(base)),
              s.gain * source.target(s.positive)) for s in SHAPE_SLIDERS] + bodies
     eyes = np.unique(mesh.quads[np.isin(mesh.groups, EYEBALLS)])
+    rows += [(f"expression.{name}", np.zeros_like(base), sum(w * source.expression(u) for u, w in units.items()))
+             for name, units in EXPRESSIONS.items()]
     negative, positive = np.array([r[1] for r in rows]), np.array([r[2] for r in rows])
     for i, (name, _, _) in enumerate(rows):
         # these move the whole head out of the picture: hold the point between the eyes

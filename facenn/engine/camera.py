@@ -1,53 +1,96 @@
-"""Where the camera and the studio lights stand."""
+"""Where the camera and the studio lights stand, and what may be changed about them without changing the character."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facenn.engine.sliders import EXPRESSIONS
+from facenn.errors import ConfigError
+
 Matrix = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+TARGET = np.array([0.0, 7.30, 0.6])  # what the camera looks at, in decimetres
+FACE = 1.3  # z of the face
+FRAME = 1.33  # half the side of the picture at the face: shoulders to hair
+PIVOT = np.array([0.0, 6.3, -0.1])  # the head turns about the top of the neck
+SHOULDERS, JAW = 5.9, 6.5  # below the first nothing turns, above the second everything
 
 
-def _direction(x: float, y: float, z: float) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class Conditions:
+    """How a face is photographed: what differs between two pictures of one person.
+
+    Attributes:
+        yaw: degrees by which the head turns to the picture's right, -30..30.
+        pitch: degrees by which it looks down.
+        roll: degrees by which it leans clockwise.
+        expression: (name, 0..1) of ``facenn.engine.sliders.EXPRESSIONS``.
+        light_yaw: degrees by which all lights move to the picture's right.
+        light_pitch: degrees by which they move up.
+        light: RGB factor of all lights.
+        contrast: 1 in the studio; 0 for light from everywhere alike, 2 for a key light alone.
+        background: sRGB colour 0..1; None for the studio's wall.
+        distance: metres from the camera to the face; the head keeps its size, its perspective changes.
+    """
+
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+    expression: tuple[tuple[str, float], ...] = ()
+    light_yaw: float = 0.0
+    light_pitch: float = 0.0
+    light: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    contrast: float = 1.0
+    background: tuple[float, float, float] | None = None
+    distance: float = 1.12
+
+    def __post_init__(self) -> None:
+        for name in ("yaw", "pitch", "roll"):
+            if not -30 <= getattr(self, name) <= 30:
+                raise ConfigError(f"condition {name}: expected -30 to 30 degrees, got {getattr(self, name)}")
+        for name, share in self.expression:
+            if name not in EXPRESSIONS or not 0 <= share <= 1:
+                raise ConfigError(f"condition expression: expected 0 to 1 of {', '.join(EXPRESSIONS)}, "
+                                  f"got {share} of {name!r}")
+        if not 0 <= self.contrast <= 2:
+            raise ConfigError(f"condition contrast: expected 0 to 2, got {self.contrast}")
+        if not 0.3 <= self.distance <= 10:
+            raise ConfigError(f"condition distance: expected 0.3 to 10 metres, got {self.distance}")
+
+
+STUDIO = Conditions()
+"""Neutral face, soft light from the front, a portrait lens."""
+
+
+def _direction(x: float, y: float, z: float) -> Doubles:
     vector = np.array([x, y, z])
-    normed: NDArray[np.float64] = vector / np.linalg.norm(vector)
+    normed: Doubles = vector / np.linalg.norm(vector)
     return normed
 
 
-KEY = _direction(-0.50, 0.55, 0.95)
-LIGHT_DIRECTIONS = np.stack([KEY, _direction(0.85, 0.10, 0.75), _direction(0.6, 0.5, -0.75),
-                             _direction(-0.8, 0.3, -0.6)]).astype(np.float32)
+KEY = _direction(-0.30, 0.42, 1.0)
+DIRECTIONS = np.stack([KEY, _direction(0.70, 0.08, 0.85), _direction(0.6, 0.5, -0.75), _direction(-0.8, 0.3, -0.6)])
 """(4, 3) directions towards the key, the fill and two rim lights."""
-LIGHT_COLOURS = np.array([[2.20, 2.12, 2.02], [0.80, 0.83, 0.88], [0.95, 0.97, 1.02], [0.60, 0.60, 0.62]],
-                         np.float32)
+COLOURS = np.array([[1.55, 1.53, 1.50], [1.02, 1.03, 1.05], [0.62, 0.63, 0.65], [0.45, 0.45, 0.46]])
 """(4, 3) linear RGB of the same lights."""
+AMBIENT = 1.25  # light from all around, relative to the first studio
 
 
-def perspective(half_tangent: float, near: float, far: float) -> NDArray[np.float64]:
-    """(4, 4) projection of a square picture; ``half_tangent`` is the tangent of half the field of view."""
-    matrix = np.zeros((4, 4))
-    matrix[0, 0] = matrix[1, 1] = 1 / half_tangent
-    matrix[2, 2], matrix[2, 3] = (far + near) / (near - far), 2 * far * near / (near - far)
-    matrix[3, 2] = -1
-    return matrix
+@dataclass(frozen=True)
+class Lights:
+    """The lamps of one picture.
 
+    Attributes:
+        directions: (4, 3) towards the key, the fill and two rim lights.
+        colours: (4, 3) linear RGB.
+        ambient: (3,) linear RGB of the light from all around.
+    """
 
-def orthographic(half_side: float, near: float, far: float) -> NDArray[np.float64]:
-    """(4, 4) parallel projection of a square."""
-    matrix = np.diag([1 / half_side, 1 / half_side, -2 / (far - near), 1.0])
-    matrix[2, 3] = -(far + near) / (far - near)
-    return matrix
-
-
-def look_at(eye: NDArray[np.float64], target: NDArray[np.float64],
-            up: tuple[float, float, float] = (0, 1, 0)) -> NDArray[np.float64]:
-    """(4, 4) rigid motion that puts the camera at the origin, looking along -z."""
-    forward = _direction(*(target - eye))
-    right = _direction(*np.cross(forward, up))
-    matrix = np.eye(4)
-    matrix[:3, :3] = right, np.cross(right, forward), -forward
-    matrix[:3, 3] = -matrix[:3, :3] @ eye
-    return matrix
+    directions: Matrix
+    colours: Matrix
+    ambient: Matrix
 
 
 @dataclass(frozen=True)
@@ -65,12 +108,82 @@ class Camera:
     half_tangent: float
 
 
-def portrait_camera() -> Camera:
+def perspective(half_tangent: float, near: float, far: float) -> Doubles:
+    """(4, 4) projection of a square picture; ``half_tangent`` is the tangent of half the field of view."""
+    matrix = np.zeros((4, 4))
+    matrix[0, 0] = matrix[1, 1] = 1 / half_tangent
+    matrix[2, 2], matrix[2, 3] = (far + near) / (near - far), 2 * far * near / (near - far)
+    matrix[3, 2] = -1
+    return matrix
+
+
+def orthographic(half_side: float, near: float, far: float) -> Doubles:
+    """(4, 4) parallel projection of a square."""
+    matrix = np.diag([1 / half_side, 1 / half_side, -2 / (far - near), 1.0])
+    matrix[2, 3] = -(far + near) / (far - near)
+    return matrix
+
+
+def look_at(eye: Doubles, target: Doubles, up: tuple[float, float, float] = (0, 1, 0)) -> Doubles:
+    """(4, 4) rigid motion that puts the camera at the origin, looking along -z."""
+    forward = _direction(*(target - eye))
+    right = _direction(*np.cross(forward, up))
+    matrix = np.eye(4)
+    matrix[:3, :3] = right, np.cross(right, forward), -forward
+    matrix[:3, 3] = -matrix[:3, :3] @ eye
+    return matrix
+
+
+def rotation(yaw: float, pitch: float, roll: float) -> Doubles:
+    """(3, 3) turn by degrees: to the picture's right, then down, then clockwise as the viewer sees it."""
+    y, p, r = np.deg2rad([yaw, pitch, -roll])
+    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    about_z = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
+    turn: Doubles = about_z @ about_x @ about_y
+    return turn
+
+
+def lights(conditions: Conditions) -> Lights:
+    """The lamps under the conditions; a contrast other than 1 keeps the light on the front of the face."""
+    directions = DIRECTIONS @ rotation(conditions.light_yaw, -conditions.light_pitch, 0).T
+    share = conditions.contrast - 1
+    weights = np.array([1 + 0.55 * share, *[1 - 0.9 * share if share > 0 else 1 + 0.9 * share] * 3])
+    around = 1 - 0.8 * share if share > 0 else 1 - 1.6 * share
+    factor = np.array(conditions.light)
+    return Lights(directions.astype(np.float32), (COLOURS * weights[:, None] * factor).astype(np.float32),
+                  (AMBIENT * around * factor).astype(np.float32))
+
+
+def camera(conditions: Conditions) -> Camera:
     """A long lens in front of the face: shoulders to hair, eyes a little above the middle."""
-    target = np.array([0.0, 7.30, 0.6])
-    eye = np.array([0.0, 7.35, 12.5])
-    half_tangent = 1.33 / 11.3
-    light = target + KEY * 9.2
-    return Camera(view=(perspective(half_tangent, 2, 40) @ look_at(eye, target)).astype(np.float32),
-                  light=(orthographic(2.3, 1, 16) @ look_at(light, target)).astype(np.float32),
+    away = 10 * conditions.distance
+    half_tangent = FRAME / away
+    eye = np.array([0.0, 7.35, FACE + away])
+    key = lights(conditions).directions[0].astype(np.float64)
+    lamp = TARGET + key * 9.2
+    return Camera(view=(perspective(half_tangent, 0.2 * away, away + 30) @ look_at(eye, TARGET)).astype(np.float32),
+                  light=(orthographic(2.3, 1, 16) @ look_at(lamp, TARGET)).astype(np.float32),
                   half_tangent=half_tangent)
+
+
+def turned(positions: NDArray[np.float32], normals: NDArray[np.float32], conditions: Conditions) -> None:
+    """Turn the head and bend the neck, in place.
+
+    Args:
+        positions: (N, 3) decimetres.
+        normals: (N, 3).
+        conditions: of the picture.
+    """
+    turn = rotation(conditions.yaw, conditions.pitch, conditions.roll)
+    angle = np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))
+    if angle < 1e-6:
+        return
+    skew = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
+    axis = skew / np.linalg.norm(skew)
+    share = np.clip((positions[:, 1] - SHOULDERS) / (JAW - SHOULDERS), 0, 1)
+    share = (angle * share * share * (3 - 2 * share))[:, None]
+    for vectors, origin in ((positions, PIVOT), (normals, np.zeros(3))):
+        arms = vectors - origin
+        across, along = np.cross(axis, arms), axis * (arms @ axis)[:, None]
+        vectors[:] = along + (arms - along) * np.cos(share) + across * np.sin(share) + origin

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facenn.engine import shading
+from facenn.engine.brows import BROW_STYLES
 from facenn.engine.hair import HAIR_STYLES
-from facenn.engine.looks import BROW_STYLES, Look
+from facenn.engine.looks import Look
 from facenn.engine.sliders import ANCESTRIES, SHAPE_SLIDERS
+from facenn.engine.wrinkles import ZONES
 from facenn.errors import ConfigError
 from facenn.schema import Choice, ParameterSchema, Slider
 
@@ -35,42 +37,77 @@ REGION_LABELS = {"head": "Head", "forehead": "Forehead", "eyebrows": "Eyebrows",
                  "neck": "Neck"}
 
 SHAPE = (
-    *(Slider(s.name, REGION_LABELS[s.name.split(".")[0]], s.label) for s in SHAPE_SLIDERS),
-    Slider("person.gender", "Person", "Feminine to masculine"),
+    *(Slider(s.name, REGION_LABELS[s.name.split(".")[0]], s.label, tooltip=s.tooltip) for s in SHAPE_SLIDERS),
+    Slider("person.gender", "Person", "Feminine to masculine", tooltip="Shape of the whole head, not hair or make-up"),
 )
 """95 sliders: the shape of every character."""
 
+
+def _amount(name: str, group: str, label: str, neutral: float, tooltip: str) -> Slider:
+    """A slider from little to much."""
+    return Slider(name, group, label, neutral, two_sided=False, tooltip=tooltip)
+
+
 APPEARANCE = (
-    *(Slider(f"person.{a}", "Person", f"{a.capitalize()} features", 0.0, two_sided=False)
-      for a in ANCESTRIES),
-    Slider("skin.tone", "Skin", "Light to dark", 0.3, two_sided=False),
-    Slider("skin.warmth", "Skin", "Cool to warm"),
-    Slider("skin.redness", "Skin", "Redness", 0.4, two_sided=False),
-    Slider("skin.freckles", "Skin", "Freckles", 0.0, two_sided=False),
-    Slider("hair.lightness", "Hair", "Black to blond", 0.3, two_sided=False),
-    Slider("hair.redness", "Hair", "Redness", 0.2, two_sided=False),
-    Slider("hair.grey", "Hair", "Grey", 0.0, two_sided=False),
-    Slider("iris.lightness", "Iris", "Dark to light", 0.4, two_sided=False),
-    Slider("iris.hue", "Iris", "Brown over green to blue", 0.2, two_sided=False),
-    Slider("eyebrows.strength", "Eyebrows", "Strength", 0.7, two_sided=False),
-    Slider("beard.density", "Beard", "Density", 0.5, two_sided=False),
-    Slider("lips.colour", "Make-up", "Lipstick", 0.0, two_sided=False),
-    Slider("cheek.blush", "Make-up", "Blush", 0.0, two_sided=False),
-    Slider("eyes.shadow", "Make-up", "Eye shadow", 0.0, two_sided=False),
-    Slider("eyes.liner", "Make-up", "Eye liner", 0.0, two_sided=False),
+    _amount("person.age", "Person", "Young to old", 0.0, "Shape of the whole head from about 20 to about 70 years; "
+            "lines and grey hair have sliders of their own"),
+    *(_amount(f"person.{a}", "Person", f"{a.capitalize()} features", 0.0, "Shape from the average of three ancestries "
+              "towards one of them") for a in ANCESTRIES),
+    Slider("chin.jowls", "Chin", "Flesh of the jaw", tooltip="Beside and below the mouth: lean to heavy"),
+    _amount("skin.tone", "Skin", "Light to dark", 0.3, "From very fair to very dark skin"),
+    Slider("skin.warmth", "Skin", "Cool to warm", tooltip="Undertone: pink to golden"),
+    _amount("skin.redness", "Skin", "Redness", 0.4, "Of cheeks, nose, chin and ears"),
+    _amount("skin.unevenness", "Skin", "Unevenness", 0.4, "Blotches of lighter and darker skin"),
+    _amount("skin.pores", "Skin", "Texture", 0.3, "Smooth to coarse: pores and small bumps"),
+    _amount("skin.gloss", "Skin", "Gloss", 0.4, "Powdered to oily"),
+    _amount("skin.freckles", "Skin", "Freckles", 0.0, "On nose and cheeks"),
+    _amount("skin.moles", "Skin", "Moles", 0.0, "A few dark spots"),
+    _amount("age.folds", "Lines", "Nose to mouth", 0.15, "Nasolabial folds: smooth to deep"),
+    _amount("age.forehead", "Lines", "Forehead", 0.0, "Lines across the forehead"),
+    _amount("age.corners", "Lines", "Around the eyes", 0.0, "Crow's feet and fine lines below the eyes"),
+    _amount("age.frown", "Lines", "Frown", 0.0, "Lines between the brows"),
+    _amount("age.mouth", "Lines", "Around the mouth", 0.05, "Lines below its corners and above the lip"),
+    _amount("age.neck", "Lines", "Neck", 0.1, "Rings around the neck"),
+    _amount("eyes.bags", "Eyes", "Eye bags", 0.15, "Grooves and swelling below the eyes"),
+    _amount("eyes.circles", "Eyes", "Dark circles", 0.2, "Darker skin below the eyes"),
+    _amount("eyes.crease", "Eyes", "Lid crease", 0.5, "Fold of the upper lid: none to deep"),
+    _amount("eyes.lashes", "Eyes", "Lashes", 0.35, "None to made-up"),
+    _amount("eyes.sclera", "Eyes", "White of the eye", 0.25, "Bright to dull and reddish"),
+    _amount("iris.size", "Iris", "Size", 0.5, "Small to large"),
+    _amount("iris.lightness", "Iris", "Dark to light", 0.4, "Of the iris"),
+    _amount("iris.hue", "Iris", "Brown over green to blue", 0.2, "Colour of the iris"),
+    _amount("eyebrows.density", "Eyebrows", "Density", 0.5, "Sparse to dense hairs"),
+    _amount("eyebrows.thickness", "Eyebrows", "Thickness", 0.4, "Narrow to wide"),
+    _amount("eyebrows.length", "Eyebrows", "Length", 0.75, "How far the tail reaches"),
+    _amount("eyebrows.colour", "Eyebrows", "Depth of colour", 0.5, "Fair to dark"),
+    _amount("hair.lightness", "Hair", "Black to blond", 0.3, "Of hair, brows and beard"),
+    _amount("hair.redness", "Hair", "Redness", 0.2, "Ash to ginger"),
+    _amount("hair.grey", "Hair", "Grey", 0.0, "None to white"),
+    Slider("hair.hairline", "Hair", "Hairline", tooltip="Low to high forehead"),
+    _amount("beard.stubble", "Beard", "Stubble", 0.0, "Shaved to a few days"),
+    _amount("beard.moustache", "Beard", "Moustache", 0.0, "Density"),
+    _amount("beard.chin", "Beard", "Chin", 0.0, "Density of the beard on the chin"),
+    _amount("beard.jaw", "Beard", "Cheeks and jaw", 0.0, "Density of the beard along the jaw"),
+    _amount("lips.tone", "Lips", "Depth of colour", 0.35, "Natural colour: pale to dark red"),
+    _amount("lips.gloss", "Lips", "Gloss", 0.35, "Dry to wet"),
+    _amount("lips.colour", "Make-up", "Lipstick", 0.0, "None to full red"),
+    _amount("cheek.blush", "Make-up", "Blush", 0.0, "On the cheeks"),
+    _amount("eyes.shadow", "Make-up", "Eye shadow", 0.0, "On the upper lids"),
+    _amount("eyes.liner", "Make-up", "Eye liner", 0.0, "Along the upper lashes"),
 )
 
 BROW_CHOICE = Choice("eyebrows.style", "Eyebrows", "Style", tuple(BROW_STYLES), "natural")
 HAIR_CHOICE = Choice("hair.style", "Hair", "Style", tuple(HAIR_STYLES), "bald")
-BEARD_CHOICE = Choice("beard.style", "Beard", "Style", ("none", "stubble", "full"), "none")
 
 # Linear RGB from very light to very dark skin, chosen to span human skin under the studio light.
 SKIN_TONES = np.array([[0.62, 0.44, 0.36], [0.545, 0.345, 0.26], [0.44, 0.262, 0.18], [0.325, 0.178, 0.112],
                        [0.20, 0.103, 0.062], [0.105, 0.052, 0.032]])
 HAIR_TONES = np.array([[0.011, 0.009, 0.008], [0.035, 0.020, 0.013], [0.10, 0.052, 0.026],
                        [0.24, 0.15, 0.075], [0.44, 0.34, 0.22]])
-IRIS_HUES = np.array([[0.22, 0.10, 0.035], [0.13, 0.18, 0.07], [0.10, 0.20, 0.30]])
-LIPSTICK, EYE_SHADOW, SHIRT = (0.38, 0.05, 0.07), (0.14, 0.06, 0.05), (0.07, 0.08, 0.10)
+IRIS_HUES = np.array([[0.16, 0.075, 0.030], [0.11, 0.12, 0.055], [0.11, 0.16, 0.21]])
+LIPSTICK, EYE_SHADOW, SHIRT = (0.38, 0.05, 0.07), (0.14, 0.06, 0.05), (0.30, 0.31, 0.33)
+SCLERA_BRIGHT, SCLERA_DULL = np.array([0.56, 0.53, 0.50]), np.array([0.36, 0.28, 0.24])
+HAIRLINE_REACH = 8.0  # degrees by which the slider moves the hairline either way
 
 
 def _along(colours: NDArray[np.float64], value: float) -> NDArray[np.float64]:
@@ -79,55 +116,76 @@ def _along(colours: NDArray[np.float64], value: float) -> NDArray[np.float64]:
     return np.exp([np.interp(at, range(len(colours)), np.log(channel)) for channel in colours.T])
 
 
-def _colours(*, tone: NDArray[np.float64], hair: NDArray[np.float64], iris: NDArray[np.float64]) -> Colour:
-    table = np.zeros((7, 3), np.float32)
+def _colours(*, tone: NDArray[np.float64], hair: NDArray[np.float64], iris: NDArray[np.float64],
+             sclera: NDArray[np.float64]) -> Colour:
+    table = np.zeros((shading.COLOURS, 3), np.float32)
     table[shading.TONE], table[shading.HAIR_COLOUR] = tone, hair
     table[shading.LIP_COLOUR], table[shading.SHADOW_COLOUR] = LIPSTICK, EYE_SHADOW
-    table[shading.IRIS_OUTER], table[shading.IRIS_INNER] = iris, iris * 0.7 + np.array([0.09, 0.05, 0.015])
-    table[shading.CLOTH_COLOUR] = SHIRT
+    table[shading.IRIS_OUTER], table[shading.IRIS_INNER] = iris, iris * 0.7 + np.array([0.07, 0.04, 0.012])
+    table[shading.CLOTH_COLOUR], table[shading.SCLERA] = SHIRT, sclera
     return table
+
+
+def _strengths(value: Callable[[str], float], hair_style: str) -> NDArray[np.float32]:
+    """Every strength of the shader, from slider values.
+
+    Squares, for what most people lack: of evenly drawn faces, most should show little of it.
+    """
+    strengths = np.zeros(shading.STRENGTHS, np.float32)
+    for entry, most, name in (
+            (shading.LIP_STRENGTH, 0.8, "lips.colour"), (shading.BLUSH_STRENGTH, 0.8, "cheek.blush"),
+            (shading.SHADOW_STRENGTH, 0.6, "eyes.shadow"), (shading.LINER_STRENGTH, 0.8, "eyes.liner"),
+            (shading.FRECKLE_STRENGTH, 0.9, "skin.freckles"), (shading.MOLE_STRENGTH, 0.9, "skin.moles"),
+            (shading.STUBBLE_STRENGTH, 1.0, "beard.stubble"), (shading.MOUSTACHE_STRENGTH, 0.95, "beard.moustache"),
+            (shading.CHIN_STRENGTH, 0.95, "beard.chin"), (shading.JAW_STRENGTH, 0.95, "beard.jaw")):
+        strengths[entry] = most * value(name) ** 2
+    for entry, most, name in (
+            (shading.CIRCLE_STRENGTH, 1.0, "eyes.circles"), (shading.FLUSH_STRENGTH, 2.0, "skin.redness"),
+            (shading.MOTTLE_STRENGTH, 1.0, "skin.unevenness"), (shading.PORE_STRENGTH, 0.5, "skin.pores"),
+            (shading.OIL, 1.0, "skin.gloss"), (shading.LIP_TONE, 1.0, "lips.tone"),
+            (shading.LIP_GLOSS, 1.0, "lips.gloss"), (shading.BROW_DENSITY, 1.0, "eyebrows.density"),
+            (shading.BROW_THICKNESS, 1.0, "eyebrows.thickness"), (shading.BROW_LENGTH, 1.0, "eyebrows.length"),
+            (shading.BROW_DEPTH, 1.0, "eyebrows.colour"), (shading.IRIS_SIZE, 1.0, "iris.size"),
+            (shading.LASH_STRENGTH, 1.0, "eyes.lashes")):
+        strengths[entry] = most * value(name)
+    for zone, name in enumerate(ZONES):
+        group = "eyes" if name in ("bags", "crease") else "age"
+        strengths[shading.FIRST_ZONE + zone] = value(f"{group}.{name}")
+    strengths[shading.HAIRLINE] = HAIRLINE_REACH * (2 * value("hair.hairline") - 1)
+    strengths[shading.SCALP_STRENGTH] = 0 if hair_style == "bald" else 0.9
+    strengths[shading.RECEDES] = hair_style == "receding"
+    return strengths
 
 
 def _portrait_look(named: Named) -> Look:
     def value(name: str) -> float:
         return float(named[name])
 
-    # squares: of evenly drawn faces, most should show little of what most people lack
     warmth = 2 * value("skin.warmth") - 1
     tone = _along(SKIN_TONES, value("skin.tone")) * [1 + 0.07 * warmth, 1, 1 - 0.16 * warmth]
     hair = _along(HAIR_TONES, value("hair.lightness"))
     hair = hair * (np.array([1.0, 1.0, 1.0]) + value("hair.redness") * np.array([0.5, -0.25, -0.5]))
     hair = hair + (np.array([0.34, 0.335, 0.33]) - hair) * 0.9 * value("hair.grey") ** 2
     iris = _along(IRIS_HUES, value("iris.hue")) * (0.25 + 1.0 * value("iris.lightness"))
-    strengths = np.zeros(10, np.float32)
-    strengths[shading.LIP_STRENGTH] = 0.8 * value("lips.colour") ** 2
-    strengths[shading.BLUSH_STRENGTH] = 0.8 * value("cheek.blush") ** 2
-    strengths[shading.SHADOW_STRENGTH] = 0.6 * value("eyes.shadow") ** 2
-    strengths[shading.LINER_STRENGTH] = 0.8 * value("eyes.liner") ** 2
-    strengths[shading.FRECKLE_STRENGTH] = 0.8 * value("skin.freckles") ** 2
-    beard = named["beard.style"]
-    strengths[shading.STUBBLE_STRENGTH] = 0.25 + 0.75 * value("beard.density") if beard == "stubble" else 0
-    strengths[shading.BEARD_STRENGTH] = 0.35 + 0.6 * value("beard.density") if beard == "full" else 0
-    strengths[shading.SCALP_STRENGTH] = 0 if named["hair.style"] == "bald" else 0.9
-    strengths[shading.BROW_STRENGTH] = 0.2 + 0.8 * value("eyebrows.strength")
-    strengths[shading.FLUSH_STRENGTH] = 2 * value("skin.redness")
-    return Look(str(named["eyebrows.style"]), str(named["hair.style"]),
-                _colours(tone=tone, hair=hair, iris=iris), strengths)
+    sclera = SCLERA_BRIGHT + (SCLERA_DULL - SCLERA_BRIGHT) * value("eyes.sclera")
+    hair_style = str(named["hair.style"])
+    return Look(str(named["eyebrows.style"]), hair_style, _colours(tone=tone, hair=hair, iris=iris, sclera=sclera),
+                _strengths(value, hair_style))
 
 
 def _classic_look(named: Named) -> Look:
-    strengths = np.zeros(10, np.float32)
-    strengths[shading.BROW_STRENGTH], strengths[shading.FLUSH_STRENGTH] = 0.9, 0.8
+    fixed = {s.name: s.neutral for s in APPEARANCE}
+    hair, iris = HAIR_TONES[1], 0.8 * IRIS_HUES[0]
     return Look(str(named["eyebrows.style"]), "bald",
-                _colours(tone=SKIN_TONES[1], hair=HAIR_TONES[1], iris=IRIS_HUES[0]), strengths)
+                _colours(tone=SKIN_TONES[1], hair=hair, iris=iris, sclera=SCLERA_BRIGHT),
+                _strengths(fixed.__getitem__, "bald"))
 
 
 CHARACTERS: dict[str, Character] = {
-    "portrait": Character(
-        ParameterSchema("portrait", 0, SHAPE + APPEARANCE, (BROW_CHOICE, HAIR_CHOICE, BEARD_CHOICE)),
-        _portrait_look),
+    "portrait": Character(ParameterSchema("portrait", 1, SHAPE + APPEARANCE, (BROW_CHOICE, HAIR_CHOICE)),
+                          _portrait_look),
     # as in the blog post of 2019: 95 continuous parameters and 8 one-hot ones, a bald head with a fixed look
-    "classic": Character(ParameterSchema("classic", 0, SHAPE, (BROW_CHOICE,)), _classic_look),
+    "classic": Character(ParameterSchema("classic", 1, SHAPE, (BROW_CHOICE,)), _classic_look),
 }
 
 

@@ -39,7 +39,9 @@ def stroke(canvas: NDArray[np.float32], path: NDArray[np.float64], radius: NDArr
 @nb.njit(cache=True)
 def rasterize_uv(uv: NDArray[np.float64], triangles: NDArray[np.int32], attributes: NDArray[np.float64],
                  out: NDArray[np.float32], covered: NDArray[np.bool_]) -> None:
-    """Interpolate vertex attributes over the texels that the triangles cover, slightly dilated.
+    """Interpolate vertex attributes over the texels that the triangles cover, and a little beyond their borders.
+
+    Without the second pass, lookups between texels would mix in what was never painted: a seam.
 
     Args:
         uv: (V, 2) texture coordinates, v upwards.
@@ -49,25 +51,28 @@ def rasterize_uv(uv: NDArray[np.float64], triangles: NDArray[np.int32], attribut
         covered: (S, S), changed in place.
     """
     side = out.shape[0]
-    for t in range(triangles.shape[0]):
-        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        x0, y0 = uv[i, 0] * side, (1 - uv[i, 1]) * side
-        x1, y1 = uv[j, 0] * side, (1 - uv[j, 1]) * side
-        x2, y2 = uv[k, 0] * side, (1 - uv[k, 1]) * side
-        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-        if abs(area) < 1e-9:
-            continue
-        slack = -0.35 / max(abs(area) ** 0.5, 1.0)
-        for y in range(max(int(min(y0, y1, y2)) - 1, 0), min(int(max(y0, y1, y2)) + 2, side)):
-            for x in range(max(int(min(x0, x1, x2)) - 1, 0), min(int(max(x0, x1, x2)) + 2, side)):
-                px, py = x + 0.5, y + 0.5
-                a = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) / area
-                b = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) / area
-                c = 1 - a - b
-                if a >= slack and b >= slack and c >= slack:
-                    for q in range(attributes.shape[1]):
-                        out[y, x, q] = a * attributes[i, q] + b * attributes[j, q] + c * attributes[k, q]
-                    covered[y, x] = True
+    for reach in (0.35, 2.0):
+        for t in range(triangles.shape[0]):
+            i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            x0, y0 = uv[i, 0] * side, (1 - uv[i, 1]) * side
+            x1, y1 = uv[j, 0] * side, (1 - uv[j, 1]) * side
+            x2, y2 = uv[k, 0] * side, (1 - uv[k, 1]) * side
+            area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+            if abs(area) < 1e-9:
+                continue
+            slack = -reach / max(abs(area) ** 0.5, 1.0)
+            for y in range(max(int(min(y0, y1, y2)) - 2, 0), min(int(max(y0, y1, y2)) + 3, side)):
+                for x in range(max(int(min(x0, x1, x2)) - 2, 0), min(int(max(x0, x1, x2)) + 3, side)):
+                    if reach > 1 and covered[y, x]:
+                        continue
+                    px, py = x + 0.5, y + 0.5
+                    a = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) / area
+                    b = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) / area
+                    c = 1 - a - b
+                    if a >= slack and b >= slack and c >= slack:
+                        for q in range(attributes.shape[1]):
+                            out[y, x, q] = a * attributes[i, q] + b * attributes[j, q] + c * attributes[k, q]
+                        covered[y, x] = True
 
 
 @nb.njit(cache=True)

@@ -96,6 +96,19 @@ def triangle_normals(positions: Points, triangles: Indices) -> Points:
     return np.cross(b - a, c - a)
 
 
+def surroundings(count: int, triangles: Indices, rings: int = 3) -> sp.csr_matrix:
+    """(count, count) matrix of the mean over a vertex's neighbourhood, some rings of neighbours wide."""
+    pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    pairs = np.concatenate([pairs, pairs[:, ::-1], np.repeat(np.arange(count)[:, None], 2, 1)])
+    linked = sp.csr_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    linked.data[:] = 1.0
+    step = sp.diags(1 / np.asarray(linked.sum(1)).ravel()) @ linked
+    mean = step
+    for _ in range(rings - 1):
+        mean = mean @ step
+    return mean.tocsr().astype(np.float32)
+
+
 def unique_corners(triangles: Indices, uv_triangles: Indices) -> tuple[Indices, Indices, Indices]:
     """Vertices that differ in position or texture coordinate.
 

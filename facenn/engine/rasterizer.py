@@ -18,12 +18,13 @@ SKIN, EYE, MOUTH, CLOTH, HAIR, LASH = range(6)
 """Materials; those from CLOTH on are cut out by a test on their texture."""
 
 # columns of the attribute table that is interpolated over a triangle
-U, V, NX, NY, NZ, RED, GREEN, BLUE, OPEN, LIT = range(10)
-ATTRIBUTES = 10
+U, V, NX, NY, NZ, RED, GREEN, BLUE, OPEN, LIT, FACE_X, FACE_Y = range(12)
+ATTRIBUTES = 12
 
 EDGE = f4(-1e-5)  # tolerance on barycentric coordinates, so that shared edges leave no gap
 FAR = f4(9)
 SHADOW_BIAS = f4(0.006)
+SHADOW_REACH = 7  # texels of the shadow map over which a shadow's edge is softened; odd
 HAIR_ALPHA, LASH_ALPHA = 90, 60  # of 255: below, the sample is see-through
 
 TILE = 16  # samples a side of the squares whose farthest depth tells which hair is hidden
@@ -116,7 +117,7 @@ def depth_map(screen: Floats, triangles: Ints, material: Ints, depth: Floats) ->
 
 @nb.njit(fastmath=True, cache=True)
 def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_screen: Floats, shadow: Floats,
-                   directions: Floats, colours: Floats, out: Floats) -> None:
+                   directions: Floats, colours: Floats, ambient: Floats, out: Floats) -> None:
     """Fill columns NX..LIT of the attributes: normal, diffuse light, openness, share of the key light.
 
     The light wraps around the terminator, further in red than in blue: a stand-in for scattering in skin.
@@ -127,15 +128,15 @@ def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_sc
         kind, is_open = material[i], occlusion[i]
         column, row, z = int(shadow_screen[i, 0]), int(shadow_screen[i, 1]), shadow_screen[i, 2] - SHADOW_BIAS
         hits = f4(0)
-        for dy in range(-3, 4):
-            for dx in range(-3, 4):
+        for dy in range(-SHADOW_REACH, SHADOW_REACH + 1, 2):
+            for dx in range(-SHADOW_REACH, SHADOW_REACH + 1, 2):
                 if z <= shadow[min(max(row + dy, 0), side - 1), min(max(column + dx, 0), side - 1)]:
                     hits += f4(1)
-        lit = hits / f4(49)
+        lit = hits / f4((SHADOW_REACH + 1) * (SHADOW_REACH + 1))
         up = ny * f4(0.5) + f4(0.5)
-        red = (f4(0.24) + f4(0.20) * up) * is_open
-        green = (f4(0.20) + f4(0.25) * up) * is_open
-        blue = (f4(0.19) + f4(0.30) * up) * is_open
+        red = ambient[0] * (f4(0.24) + f4(0.20) * up) * is_open
+        green = ambient[1] * (f4(0.20) + f4(0.25) * up) * is_open
+        blue = ambient[2] * (f4(0.19) + f4(0.30) * up) * is_open
         if kind != HAIR:
             wrap0 = f4(0.38) if kind == SKIN else f4(0.1)
             wrap1 = f4(0.16) if kind == SKIN else f4(0.1)
@@ -144,10 +145,10 @@ def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_sc
                 facing = nx * directions[light, 0] + ny * directions[light, 1] + nz * directions[light, 2]
                 share0 = share1 = share2 = f4(0.3) + f4(0.7) * is_open
                 if light == 0:
-                    share0 = f4(1) + (lit - f4(1)) * f4(0.72)
-                    share1 = f4(1) + (lit - f4(1)) * f4(0.84)
-                    share2 = f4(1) + (lit - f4(1)) * f4(0.88)
-                around0, around1, around2 = 1 + wrap0, 1 + wrap1, 1 + wrap2
+                    share0 *= f4(1) + (lit - f4(1)) * f4(0.62)
+                    share1 *= f4(1) + (lit - f4(1)) * f4(0.72)
+                    share2 *= f4(1) + (lit - f4(1)) * f4(0.76)
+                around0, around1, around2 = f4(1) + wrap0, f4(1) + wrap1, f4(1) + wrap2
                 red += f4(0.46) * colours[light, 0] * share0 * clamp01((facing + wrap0) / around0) / around0
                 green += f4(0.46) * colours[light, 1] * share1 * clamp01((facing + wrap1) / around1) / around1
                 blue += f4(0.46) * colours[light, 2] * share2 * clamp01((facing + wrap2) / around2) / around2
@@ -193,8 +194,8 @@ def _is_hidden(nearest: f4, left: int, right: int, top: int, bottom: int, farthe
 
 @nb.njit(fastmath=True, cache=True)
 def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floats, strands: Bytes,
-               lashes: Bytes, triangle: Ints, first_weight: Floats, second_weight: Floats, depth: Floats
-               ) -> None:
+               lashes: Bytes, lash_strength: f4, triangle: Ints, first_weight: Floats, second_weight: Floats,
+               depth: Floats) -> None:
     """Which triangle each sample sees, and where on it.
 
     Closed parts lose their back faces; cards are cut out by their texture's alpha. Most samples of long hair
@@ -206,7 +207,8 @@ def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floa
         material: (T,) of each triangle.
         attributes: (N, ATTRIBUTES).
         strands: (H, W, 2) brightness and coverage of hair cards.
-        lashes: (H, W, 2) of lash cards.
+        lashes: (H, W, 2) of lash cards; the tips need more strength than the roots.
+        lash_strength: 0 for none, 1 for long and dense ones.
         triangle: (S, S) result, -1 for background.
         first_weight: (S, S) result, barycentric weight of the first corner.
         second_weight: (S, S) result, of the second corner.
@@ -258,7 +260,8 @@ def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floa
                         if _alpha(strands, tu, tv) < HAIR_ALPHA:
                             continue
                     elif kind == LASH:
-                        if _alpha(lashes, tu, tv) < LASH_ALPHA:
+                        seen = f4(_alpha(lashes, tu, tv)) * lash_strength * (f4(0.2) + f4(0.8) * tv)
+                        if seen < f4(LASH_ALPHA) * (f4(0.5) + f4(0.5) * f4((y & 1) * 2 + (x & 1))):
                             continue
                     elif tu <= 0:  # cloth stores its distance below the collar in u
                         continue

