@@ -5,6 +5,7 @@ At 512 pixels a picture has half the canvas's resolution. Decimetres as those of
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter
 
 from facenn.engine.mesh import smoothstep
@@ -16,6 +17,8 @@ BEHIND = 0.0  # z behind which nothing of the canvas is painted
 
 # channels; LEAN_X and LEAN_Y mean -1..1, 128 = 0
 BLUSH, EYE_SHADOW, LINER, FRECKLES, MOLES, CIRCLES, LEAN_X, LEAN_Y, GROOVE, ZONE = range(10)
+LID = ((0.185, 0.22, 0.25, 0.31, 0.37, 0.40, 0.44), (7.330, 7.3575, 7.3706, 7.3785, 7.3706, 7.3600, 7.335))
+"""x and y of the upper lid's edge."""
 SAMPLED = 9  # channels that may be interpolated; a zone is a number
 
 Floats = NDArray[np.floating]
@@ -33,8 +36,8 @@ def face_canvas() -> NDArray[np.uint8]:
     x, y = np.meshgrid(np.abs(LEFT + (np.arange(width) + 0.5) / CANVAS), HIGH - (np.arange(height) + 0.5) / CANVAS)
     lean_x, lean_y, depth, zones = relief(LEFT, LOW, (height, width), CANVAS, np.random.default_rng(4))
     generator = np.random.default_rng(21)
-    liner = np.exp(-(((y - (7.400 - 0.9 * (x - 0.30) ** 2)) / 0.014) ** 2))
-    liner *= smoothstep(0.17, 0.22, x) * smoothstep(0.50, 0.44, x)
+    liner = np.exp(-(((y - PchipInterpolator(*LID)(np.clip(x, LID[0][0], LID[0][-1])) - 0.006) / 0.011) ** 2))
+    liner *= smoothstep(0.18, 0.23, x) * smoothstep(0.45, 0.41, x)
     freckled = spot(x, y, 0.30, 7.1, 0.30, 0.14, 1) + spot(x, y, 0, 7.12, 0.2, 0.1, 1) + 0.15
     circles = spot(x, y, 0.29, 7.255, 0.13, 0.050, 1.5) + 0.6 * spot(x, y, 0.19, 7.30, 0.05, 0.07, 1)
     canvas = {BLUSH: spot(x, y, 0.46, 7.03, 0.17, 0.13, 1),

@@ -100,13 +100,13 @@ BROW_CHOICE = Choice("eyebrows.style", "Eyebrows", "Style", tuple(BROW_STYLES), 
 HAIR_CHOICE = Choice("hair.style", "Hair", "Style", tuple(HAIR_STYLES), "bald")
 
 # Linear RGB from very light to very dark skin, chosen to span human skin under the studio light.
-SKIN_TONES = np.array([[0.62, 0.44, 0.36], [0.545, 0.345, 0.26], [0.44, 0.262, 0.18], [0.325, 0.178, 0.112],
-                       [0.20, 0.103, 0.062], [0.105, 0.052, 0.032]])
+SKIN_TONES = np.array([[0.62, 0.44, 0.37], [0.52, 0.335, 0.262], [0.40, 0.245, 0.178], [0.27, 0.155, 0.108],
+                       [0.145, 0.082, 0.058], [0.052, 0.030, 0.023]])
 HAIR_TONES = np.array([[0.011, 0.009, 0.008], [0.035, 0.020, 0.013], [0.10, 0.052, 0.026],
                        [0.24, 0.15, 0.075], [0.44, 0.34, 0.22]])
 IRIS_HUES = np.array([[0.16, 0.075, 0.030], [0.11, 0.12, 0.055], [0.11, 0.16, 0.21]])
 LIPSTICK, EYE_SHADOW, SHIRT = (0.38, 0.05, 0.07), (0.14, 0.06, 0.05), (0.30, 0.31, 0.33)
-SCLERA_BRIGHT, SCLERA_DULL = np.array([0.56, 0.53, 0.50]), np.array([0.36, 0.28, 0.24])
+SCLERA_BRIGHT, SCLERA_DULL = np.array([0.50, 0.475, 0.45]), np.array([0.32, 0.25, 0.215])
 HAIRLINE_REACH = 8.0  # degrees by which the slider moves the hairline either way
 
 

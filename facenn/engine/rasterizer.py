@@ -260,7 +260,9 @@ def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floa
                         if _alpha(strands, tu, tv) < HAIR_ALPHA:
                             continue
                     elif kind == LASH:
-                        seen = f4(_alpha(lashes, tu, tv)) * lash_strength * (f4(0.2) + f4(0.8) * tv)
+                        seen = f4(_alpha(lashes, tu, tv)) * (lash_strength * (f4(0.3) + f4(0.9) * tv) - f4(0.25))
+                        if tu > f4(0.5):  # the lower lashes are finer
+                            seen *= f4(0.4)
                         if seen < f4(LASH_ALPHA) * (f4(0.5) + f4(0.5) * f4((y & 1) * 2 + (x & 1))):
                             continue
                     elif tu <= 0:  # cloth stores its distance below the collar in u

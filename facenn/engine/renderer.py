@@ -197,7 +197,9 @@ class Engine:
         all_triangles = [p.triangles for p in pieces] + [self._eyeball_triangles] * 2
         shifted = [t + s for t, s in zip(all_triangles, starts, strict=False)]
         materials = [p.material for p in pieces] + [EYE, EYE]
-        eyes = np.repeat(np.array([[1, 0], [-1, 0]], np.float32), len(self._eyeball), 0)  # u: side of the nose
+        # u tells on which side of the nose an eye lies; v and the place on the canvas hold its own frame
+        eyes = np.concatenate([np.stack([np.full(len(self._eyeball), side), self._eyeball[:, 2]], 1)
+                               for side in (1, -1)]).astype(np.float32)
         open_eyes = np.ones(len(eyes), np.float32)
         return _Scene(
             pieces=tuple(pieces),
@@ -205,7 +207,7 @@ class Engine:
             positions_of=sp.vstack([p.positions_of for p in pieces]).tocsr().astype(np.float32),
             uv=np.concatenate([*(p.uv for p in pieces), eyes]),
             occlusion=np.concatenate([*(p.occlusion for p in pieces), open_eyes]),
-            front=np.concatenate([*(p.front for p in pieces), np.zeros_like(eyes)]),
+            front=np.concatenate([*(p.front for p in pieces), *[self._eyeball[:, :2]] * 2]),
             vertex_material=np.repeat(np.array(materials, np.int32), sizes),
             triangles=np.concatenate(shifted).astype(np.int32),
             triangle_material=np.repeat(np.array(materials, np.int32), [len(t) for t in all_triangles]),

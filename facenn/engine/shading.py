@@ -167,8 +167,8 @@ def _albedo(t: Floats, f: Floats, brow_cover: f4, groove: f4, colours: Floats, s
     stubble = grows * (f4(0.25) + f4(0.5) * t[DOTS]) * strengths[STUBBLE_STRENGTH]
     beard = max(t[JAW] * strengths[JAW_STRENGTH], max(t[CHIN] * strengths[CHIN_STRENGTH],
                                                       t[MOUSTACHE] * strengths[MOUSTACHE_STRENGTH]))
-    beard = clamp01(beard * (f4(0.62) + f4(0.65) * t[STRANDS]))
-    scalp = _scalp(t[SCALP], t[RECEDED], strengths) * (f4(0.72) + f4(0.4) * t[STRANDS])
+    beard = clamp01(beard * (f4(0.85) + f4(0.30) * t[STRANDS]))
+    scalp = _scalp(t[SCALP], t[RECEDED], strengths) * (f4(0.90) + f4(0.15) * t[STRANDS])
     scalp = clamp01(scalp) * strengths[SCALP_STRENGTH]
     pale = clamp01(colours[TONE, 1] * f4(2.6))
     for c in range(3):
@@ -192,10 +192,10 @@ def _albedo(t: Floats, f: Floats, brow_cover: f4, groove: f4, colours: Floats, s
         a = _mix(a, inside, t[INNER_MOUTH])
         a = _mix(a, blushed, f[BLUSH] * strengths[BLUSH_STRENGTH] * f4(0.6))
         a = _mix(a, colours[SHADOW_COLOUR, c], f[EYE_SHADOW] * strengths[SHADOW_STRENGTH])
-        a = _mix(a, f4(0.01), f[LINER] * strengths[LINER_STRENGTH])
+        a = _mix(a, f4(0.01), f[LINER] * (strengths[LINER_STRENGTH] + f4(1.2) * strengths[LASH_STRENGTH]))
         a = _mix(a, hair * f4(0.33) + tone * f4(0.12), stubble)
-        a = _mix(a, hair * f4(0.44), beard)
-        a = _mix(a, hair * f4(0.44), scalp)
+        a = _mix(a, hair * (f4(0.30) + f4(0.26) * t[STRANDS]), beard)
+        a = _mix(a, hair * (f4(0.34) + f4(0.20) * t[STRANDS]), scalp)
         out[c] = _mix(a, hair * (f4(0.95) - f4(0.60) * strengths[BROW_DEPTH]), brow_cover)
 
 
@@ -234,14 +234,19 @@ def _skin(A: Floats, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4, nz: f4,
     pale = clamp01(colours[TONE, 1] * f4(2.6))
     rough = max(f4(0.60) - f4(0.06) * pale - f4(0.16) * gloss - f4(0.10) * strengths[OIL], f4(0.22))
     a2 = rough * rough * rough * rough
+    view = nx * vx + ny * vy + nz * vz
     for light in range(3):
         lx, ly, lz = directions[light, 0], directions[light, 1], directions[light, 2]
-        nh = max(_half_dot(lx, ly, lz, vx, vy, vz, nx, ny, nz), f4(0))
+        facing = nx * lx + ny * ly + nz * lz
+        if facing <= f4(0):
+            continue
+        along = lx * vx + ly * vy + lz * vz
+        half = f4(1) / math.sqrt(f4(2) + f4(2) * along + f4(1e-6))
+        nh = max((facing + view) * half, f4(0))
         spread = nh * nh * (a2 - f4(1)) + f4(1)
-        grazing = f4(1) - max(_half_dot(lx, ly, lz, vx, vy, vz, vx, vy, vz), f4(0))
+        grazing = max(f4(1) - (f4(1) + along) * half, f4(0))
         base = f4(0.026) + (f4(0.012) * gloss if light == 0 else f4(0))
         fresnel = base + (f4(1) - base) * grazing * grazing * grazing * grazing * grazing
-        facing = max(nx * lx + ny * ly + nz * lz, f4(0))
         share = A[LIT] if light == 0 else A[OPEN]
         s = a2 / (f4(3.14159) * spread * spread) * fresnel * facing * f4(0.33) * share * (f4(1) - f4(0.7) * brow_cover)
         for c in range(3):
@@ -256,7 +261,11 @@ def _eye(A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4
     ``above`` and ``below`` are the distances to the lids in decimetres: they shade the ball, and the lower one
     carries a wet line.
     """
-    angle, around = math.acos(min(max(nz, f4(-1)), f4(1))), math.atan2(ny, nx)
+    # the eye's own frame turns with the head, its light does not
+    ex, ey, ez = A[FACE_X], A[FACE_Y], A[V]
+    length = f4(1) / math.sqrt(ex * ex + ey * ey + ez * ez + f4(1e-12))
+    ex, ey, ez = ex * length, ey * length, ez * length
+    angle, around = math.acos(min(max(ez, f4(-1)), f4(1))), math.atan2(ey, ex)
     fibre = (f4(0.5) + f4(0.22) * math.sin(around * f4(31) + f4(3) * math.sin(around * f4(7)))
              + f4(0.20) * math.sin(around * f4(53) + angle * f4(20)))
     rim = f4(0.31) + f4(0.13) * strengths[IRIS_SIZE]
@@ -265,11 +274,13 @@ def _eye(A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4
     limbus = f4(0.30) + f4(0.70) * _smooth(rim, rim * f4(0.72), angle)
     pupil = _smooth(rim * f4(0.30), rim * f4(0.40), angle)
     white = f4(1) - f4(0.42) * clamp01((angle - rim) / f4(0.75))
-    inwards = clamp01(-nx * A[U])  # u tells on which side of the nose the eye lies
+    inwards = clamp01(-ex * A[U])  # u tells on which side of the nose the eye lies
     vein = clamp01((angle - f4(0.60)) / f4(0.5)) * (f4(0.25) + f4(0.45) * inwards)
     caruncle = _smooth(f4(0.62), f4(0.80), inwards) * f4(0.8)
-    from_above = f4(1.15) - f4(0.45) * clamp01((ny + f4(0.3)) / f4(0.65))
-    lid = f4(1) - f4(0.66) * math.exp(-above * f4(70)) - f4(0.20) * math.exp(-below * f4(110))
+    from_above = f4(1.15) - f4(0.45) * clamp01((ey + f4(0.3)) / f4(0.65))
+    fringe = f4(0.20) + f4(0.42) * strengths[LASH_STRENGTH]  # lashes shade the ball most at their roots
+    lid = f4(1) - f4(0.48) * math.exp(-above * f4(45)) - f4(0.22) * math.exp(-below * f4(110))
+    lid = max(lid - fringe * math.exp(-above * f4(90)), f4(0.04))
     for c in range(3):
         coloured = (colours[IRIS_OUTER, c] * (f4(0.55) + f4(0.60) * fibre) * (f4(1) - inner)
                     + colours[IRIS_INNER, c] * inner) * limbus
@@ -278,7 +289,7 @@ def _eye(A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4
         sclera = _mix(sclera, f4(0.42) if c == 0 else f4(0.24), vein)
         sclera = _mix(sclera, f4(0.40) if c == 0 else f4(0.19), caruncle)
         o[c] = _mix(sclera, coloured, iris) * A[RED + c] * lid
-    bulge = nz + f4(0.25) * clamp01((rim + f4(0.07) - angle) / (rim + f4(0.07)))
+    bulge = nz + f4(0.25) * clamp01((rim + f4(0.07) - angle) / (rim + f4(0.07)))  # the cornea
     scale = f4(1) / math.sqrt(nx * nx + ny * ny + bulge * bulge)
     nx, ny, nz = nx * scale, ny * scale, bulge * scale
     wet = math.exp(-below * f4(400)) * f4(0.10)
@@ -335,8 +346,10 @@ def _shade(kind: int, A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, t
         _hair(A, vx, vy, vz, nx, ny, nz, strands, colours, directions, lights, o, t)
     elif kind == MOUTH:
         # between lips that hardly part it is dark
-        seen = f4(1) - math.exp(-above * f4(14))
-        o[0], o[1], o[2] = f4(0.66) * A[RED] * seen, f4(0.60) * A[RED + 1] * seen, f4(0.52) * A[BLUE] * seen
+        seen = f4(1) - math.exp(-above * f4(30))
+        o[0] = _mix(f4(0.16) * colours[TONE, 0], f4(0.66), seen) * A[RED]
+        o[1] = _mix(f4(0.07) * colours[TONE, 1], f4(0.60), seen) * A[RED + 1]
+        o[2] = _mix(f4(0.07) * colours[TONE, 2], f4(0.52), seen) * A[BLUE]
     elif kind == CLOTH:
         rim = min(f4(0.55) + A[U] * f4(9), f4(1))
         for c in range(3):
@@ -386,7 +399,7 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
             sample_size: f4, background: Bytes, picture: Bytes, labels: Bytes) -> None:
     """Average 2x2 samples into pixels, and give each pixel the label that most of its samples show.
 
-    A pixel whose four samples show the same material is shaded once, at the mean of their attributes.
+    A pixel whose four samples show the same material is shaded and labelled once, at the mean of their attributes.
 
     Args:
         triangle: (2 S, 2 S) visibility buffer, with its weights ``first_weight`` and ``second_weight``.
@@ -463,10 +476,10 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
                            strengths, directions, lights, o, t, face)
                     for c in range(3):
                         total[c] += _level(o[c], curve)
-                if material[hit] == SKIN:
-                    sample_label[s] = _skin_label(one, texture, brows, strengths, o)
-                else:
-                    sample_label[s] = label_of[material[hit]]
+                if not same:
+                    is_skin = material[hit] == SKIN
+                    sample_label[s] = (_skin_label(one, texture, brows, strengths, o) if is_skin
+                                       else label_of[material[hit]])
             if same:
                 if kind in (EYE, MOUTH):
                     above = f4(_distance_to_lid(triangle, material, 2 * y, 2 * x, -1, reach)) * sample_size
@@ -475,9 +488,10 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
                        directions, lights, o, t, face)
                 for c in range(3):
                     picture[y, x, c] = np.uint8(_level(o[c], curve))
-            else:
-                for c in range(3):
-                    picture[y, x, c] = np.uint8(total[c] * f4(0.25))
+                labels[y, x] = _skin_label(mean, texture, brows, strengths, o) if kind == SKIN else label_of[kind]
+                continue
+            for c in range(3):
+                picture[y, x, c] = np.uint8(total[c] * f4(0.25))
             best, most = 0, 0
             for s in range(4):
                 votes = 0
