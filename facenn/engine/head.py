@@ -142,6 +142,11 @@ def hairline(azimuth: Points) -> Points:
                      [37, 37, 35, 30, 22, 9, -3, 2, 6, -8, -28, -32])
 
 
+def recession(azimuth: Points) -> Points:
+    """Degrees by which the hairline lies higher where the temples recede, at an azimuth in degrees."""
+    return np.interp(azimuth, [0, 7, 20, 34, 46, 57, 66], [3, 5, 17, 24, 22, 9, 0])
+
+
 def below_collar(positions: Points) -> Points:
     """Above 0 where a position lies below the collar of the shirt."""
     result: Points = 6.06 - 0.30 * (positions[:, 2] - 0.1) - positions[:, 1]

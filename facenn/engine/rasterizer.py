@@ -24,7 +24,8 @@ ATTRIBUTES = 10
 EDGE = f4(-1e-5)  # tolerance on barycentric coordinates, so that shared edges leave no gap
 FAR = f4(9)
 SHADOW_BIAS = f4(0.006)
-HAIR_ALPHA, LASH_ALPHA = 90, 60  # of 255: below, the sample is see-through
+HAIR_ALPHA = (40, 140, 190, 90)  # of 255, for each sample of a pixel: so a strand's edge covers a share of it
+LASH_ALPHA = 60  # of 255: below, the sample is see-through
 
 TILE = 16  # samples a side of the squares whose farthest depth tells which hair is hidden
 RENEWAL = 1000  # hair triangles after which these depths are looked up again
@@ -255,7 +256,7 @@ def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floa
                     tu = us * attributes[a, U] + vs * attributes[b, U] + ws * attributes[c, U]
                     tv = us * attributes[a, V] + vs * attributes[b, V] + ws * attributes[c, V]
                     if kind == HAIR:
-                        if _alpha(strands, tu, tv) < HAIR_ALPHA:
+                        if _alpha(strands, tu, tv) < HAIR_ALPHA[2 * (y & 1) + (x & 1)]:
                             continue
                     elif kind == LASH:
                         if _alpha(lashes, tu, tv) < LASH_ALPHA:
