@@ -17,6 +17,7 @@ __all__ = ["CARD_COLUMNS", "HAIR_STYLES", "HairCards", "HairStyle", "grow", "las
 Floats = NDArray[np.floating]
 
 LOWEST_ROOT = -8.0  # degrees above the hairline: how far a hairline may be lowered
+OVERLAP = 0.07  # decimetres by which lying hair starts behind its root, so that a parting is closed
 CELL = 0.04  # decimetres a side, of the grid that tells what is behind the head
 
 
@@ -80,6 +81,7 @@ def _roots(style: HairStyle, skin: Part, ears: NDArray[np.bool_], points: Floats
     height = elevation - hairline(azimuth) - (recession(azimuth) if style.recedes else 0)
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     weight = area * (height > LOWEST_ROOT) * (corners.mean(1)[:, 1] > 6.6) * ~ears[faces].any(1)
+    weight *= 1 + 2.5 * smoothstep(14, 6, height) * (azimuth < 80)  # at the hairline no cards come from before
     even = (np.arange(style.cards) + generator.random(style.cards)) / style.cards
     chosen = faces[np.searchsorted(np.cumsum(weight) / weight.sum(), even)]
     corner = generator.dirichlet([1, 1, 1], style.cards)[..., None]
@@ -88,7 +90,7 @@ def _roots(style: HairStyle, skin: Part, ears: NDArray[np.bool_], points: Floats
     height = elevation - hairline(azimuth) - (recession(azimuth) if style.recedes else 0)
     bangs = (azimuth < 44) & (elevation > 22) & (elevation < 62) & (generator.random(style.cards) < style.bangs)
     return _Roots(roots, unit((normals[chosen] * corner).sum(1)), azimuth, elevation, height,
-                  generator.random(style.cards), bangs)
+                  generator.random(style.cards) ** 0.6, bangs)
 
 
 def _march(style: HairStyle, roots: _Roots, surface: _Surface, generator: np.random.Generator) -> Floats:
@@ -96,17 +98,20 @@ def _march(style: HairStyle, roots: _Roots, surface: _Surface, generator: np.ran
     count = len(roots.points)
     length = np.where(roots.bangs, fringe_length(roots.azimuth, roots.elevation),
                       style.length(roots.azimuth, roots.elevation))
-    length = length * (1 + style.spread * generator.uniform(-1, 1, count))
-    step = (length / style.segments)[:, None]
+    length = length * (1 + np.where(roots.bangs, 0.1, style.spread) * generator.uniform(-1, 1, count))
+    share = np.linspace(0.55, 1.45, style.segments) / style.segments  # short steps where the head is round
     hanging = np.where(roots.bangs, 0.5, style.gravity)[:, None]
-    lift = style.lift * roots.layer * (0.6 + 0.4 * smoothstep(5, 45, roots.elevation))
+    lift = style.lift * roots.layer * (0.4 + 0.6 * smoothstep(5, 45, roots.elevation))
     edge = style.curtain + generator.uniform(-3, 9, count)
     lean = generator.standard_normal((count, 3)) * style.jitter
     wanted = style.flow(roots.points)
     wanted[roots.bangs] = unit(np.array([0, 0.15, 0.6]) * roots.normals[roots.bangs] + [0, -1, 0.3])
     direction = unit(_along(wanted, roots.normals) * (1 - style.stand) + roots.normals * style.stand + lean)
-    point, normal, line = roots.points, roots.normals, [roots.points - roots.normals * 0.01]
+    overlap = OVERLAP * style.hug * smoothstep(2, 6, roots.height)[:, None]
+    point, normal = roots.points - _along(wanted, roots.normals) * overlap, roots.normals
+    line = [point + normal * 0.005]
     for k in range(1, style.segments + 1):
+        step = (length * share[k - 1])[:, None]
         wish = np.where(roots.bangs[:, None], wanted, style.flow(point))
         wish = _along(wish, normal) * style.pull + lean * 0.15 + [0, -1, 0] * hanging * step
         direction = unit(direction * (1 - style.pull) + wish)
@@ -114,7 +119,7 @@ def _march(style: HairStyle, roots: _Roots, surface: _Surface, generator: np.ran
         if style.curtain:
             point = np.where(roots.bangs[:, None], point, _beside_face(point, edge))
         normal, above, distance = surface.nearest(point)
-        target = 0.015 + lift * min(1, 2.6 * k / style.segments)
+        target = 0.03 + lift * min(1, 0.35 + 2 * k / style.segments)
         near = smoothstep(0.55, 0.3, distance) * smoothstep(6.7, 7.3, point[:, 1])
         hold = np.where(above < target, smoothstep(0.8, 0.5, distance), style.hug * near)
         moved = point + normal * ((target - above) * hold)[:, None]
@@ -199,10 +204,12 @@ def _ribbons(style: HairStyle, lines: Floats, surface: _Surface, generator: np.r
     """Positions, normals (R, 3) and uv (R, 2) of ribbons along centre lines, two per point."""
     count, points = lines.shape[:2]
     tangent = unit(np.gradient(lines, axis=1))
-    normal = surface.nearest(lines.reshape(-1, 3))[0].reshape(lines.shape)
-    outward = unit(normal * 0.5 + unit(lines - [0, 7.35, 0.35]) * 0.5)
-    across = unit(np.cross(tangent, outward))
-    twist = generator.standard_normal(count)[:, None, None] * 0.22
+    normal, _, distance = surface.nearest(lines.reshape(-1, 3))
+    normal, flat = normal.reshape(lines.shape), smoothstep(0.4, 0.2, distance).reshape(count, points, 1) * style.hug
+    round_off = unit(lines - [0, 7.35, 0.35])
+    outward = unit(normal + round_off)
+    across = unit(np.cross(tangent, normal * (0.5 + 0.5 * flat) + round_off * (0.5 - 0.5 * flat)))
+    twist = generator.standard_normal(count)[:, None, None] * 0.25 * (1 - 0.8 * style.hug)
     across = across * np.cos(twist) + outward * np.sin(twist)
     half = style.width * generator.uniform(0.75, 1.25, count)[:, None, None] * 0.5
     half = half * np.interp(np.linspace(0, 1, points), [0, 0.2, 0.8, 1], [0.7, 1, 1, 0.7])[None, :, None]
@@ -211,7 +218,7 @@ def _ribbons(style: HairStyle, lines: Floats, surface: _Surface, generator: np.r
     column, flipped = generator.integers(*style.columns, count), generator.random(count) < 0.5
     u = np.where(flipped[:, None], [1.0, 0.0], [0.0, 1.0])
     u = (column[:, None] + 0.02 + 0.96 * u) / CARD_COLUMNS
-    v = 1 - np.linspace(0, 1, points) * 0.98
+    v = 1 - np.interp(np.linspace(0, 1, points), [0, 1 - style.fray, 1], [0, 0.55, 0.98])
     uv = np.stack(np.broadcast_arrays(u[:, None, :], v[None, :, None]), -1).reshape(-1, 2)
     return positions, rounded, uv
 

@@ -36,6 +36,7 @@ class HairStyle:
         curl: radius of the curls.
         turns: curls along a card.
         columns: of the strand texture, [first, last).
+        fray: share of a card along which it breaks up into strands.
         cut: height at which hanging hair ends.
         curtain: azimuth inside of which nothing hangs over the face.
         bangs: share of the cards above the forehead that become a fringe.
@@ -58,6 +59,7 @@ class HairStyle:
     curl: float = 0.0
     turns: float = 0.0
     columns: tuple[int, int] = STRAIGHT
+    fray: float = 0.45
     cut: float = 0.0
     curtain: float = 0.0
     bangs: float = 0.0
@@ -129,32 +131,32 @@ HAIR_STYLES: dict[str, HairStyle | None] = {
     "bald": None,
     "buzz": None,  # painted on the scalp
     "crop": HairStyle(
-        900, _short(0.30, 0.13), _upswept(0.25), width=0.12, lift=0.05, segments=4, stand=0.45, jitter=0.16,
+        900, _short(0.30, 0.09), _upswept(0.25), width=0.12, lift=0.05, segments=4, stand=0.45, jitter=0.16,
         spread=0.3),
     "slick": HairStyle(
-        620, _short(0.95, 0.5), _back, width=0.15, lift=0.15, segments=6, stand=0.2, hug=0.8, jitter=0.03, pull=0.5),
+        760, _short(0.95, 0.5), _back, width=0.13, lift=0.13, segments=6, stand=0.08, hug=0.9, jitter=0.02, pull=0.5),
     "side_part": HairStyle(
-        760, _short(0.60, 0.20), _from_parting(-0.28, rise=0.45, back=0.15), width=0.14, lift=0.17, segments=6,
-        stand=0.25, hug=0.6, gravity=0.3, jitter=0.06, pull=0.4),
+        840, _short(0.62, 0.22), _from_parting(-0.28, rise=0.45, back=0.15), width=0.14, lift=0.16, segments=6,
+        stand=0.12, hug=0.8, gravity=0.3, jitter=0.05, pull=0.4),
     "fringe": HairStyle(
-        800, fringe_length, _from_crown, width=0.13, lift=0.13, segments=6, stand=0.1, hug=0.7, gravity=0.5,
+        800, fringe_length, _from_crown, width=0.13, lift=0.13, segments=6, stand=0.1, hug=0.8, gravity=0.5,
         jitter=0.07, spread=0.12),
     "bob": HairStyle(
-        720, _even(2.0), _from_parting(0.0, rise=-0.1, back=0.25), width=0.19, lift=0.16, segments=8, hug=0.8,
-        gravity=3.0, jitter=0.03, cut=6.72, curtain=66, bangs=0.75, covers_ears=True),
+        720, _even(2.0), _from_parting(0.0, rise=-0.1, back=0.25), width=0.19, lift=0.13, segments=9, hug=0.8,
+        gravity=3.0, jitter=0.03, curl=0.015, turns=1.0, fray=0.2, cut=6.5, curtain=66, bangs=0.75, covers_ears=True),
     "long": HairStyle(
-        680, _even(2.9), _from_parting(-0.06, rise=0.0, back=0.3), width=0.21, lift=0.14, segments=10, hug=0.8,
-        gravity=3.0, jitter=0.03, cut=5.85, curtain=66, covers_ears=True),
+        700, _even(2.9), _from_parting(-0.06, rise=0.0, back=0.3), width=0.21, lift=0.11, segments=10, hug=0.8,
+        gravity=3.0, jitter=0.03, curl=0.025, turns=1.2, fray=0.15, cut=5.8, curtain=66, covers_ears=True),
     "tied_back": HairStyle(
-        560, _even(0.95), _towards((0, 7.75, -0.7)), width=0.15, lift=0.07, segments=6, stand=0.05, hug=1.0,
-        jitter=0.02, pull=0.6),
+        720, _even(0.95), _towards((0, 7.75, -0.7)), width=0.13, lift=0.05, segments=6, stand=0.05, hug=1.0,
+        jitter=0.015, pull=0.6),
     "curly": HairStyle(
-        620, _short(0.62, 0.62), _from_crown, width=0.11, lift=0.20, segments=9, stand=0.6, gravity=1.2, jitter=0.2,
-        curl=0.055, turns=2.2, columns=CURLY, curtain=58, covers_ears=True),
+        640, _short(0.48, 0.60), _from_crown, width=0.11, lift=0.16, segments=9, stand=0.5, gravity=2.0, jitter=0.2,
+        curl=0.055, turns=2.4, columns=CURLY, curtain=58, covers_ears=True),
     "afro": HairStyle(
-        900, _short(0.50, 0.34), _from_crown, width=0.14, lift=0.10, segments=6, stand=0.95, jitter=0.3, pull=0.02,
-        curl=0.05, turns=2.0, columns=CURLY),
+        800, _short(0.26, 0.20), _from_crown, width=0.15, lift=0.10, segments=6, stand=0.95, jitter=0.2, pull=0.02,
+        curl=0.05, turns=1.6, columns=CURLY),
     "receding": HairStyle(
-        800, _short(0.20, 0.12), _upswept(0.15), width=0.11, lift=0.04, segments=4, stand=0.35, jitter=0.16,
+        800, _short(0.20, 0.08), _upswept(0.15), width=0.11, lift=0.04, segments=4, stand=0.35, jitter=0.16,
         spread=0.3, recedes=True),
 }

@@ -29,7 +29,7 @@ def strand_texture(generator: np.random.Generator, card: int = 48, height: int =
         for _ in range(34):
             path, radius = _strand(column, clumps, curly, card, height, generator)
             stroke(coverage, path, radius, 1.0, 1.0)
-            stroke(brightness, path, radius, 0.5 + 0.42 * float(generator.uniform(-1, 1)), 0.8)
+            stroke(brightness, path, radius, 0.5 + 0.33 * float(generator.uniform(-1, 1)), 0.8)
     coverage, brightness = (t.reshape(height, _DOWN, card * CARD_COLUMNS, _ACROSS).mean((1, 3))
                             for t in (coverage, brightness))
     texture = np.dstack([gaussian_filter(brightness, (2.0, 0.9)), coverage]).clip(0, 1) * 255
