@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.ndimage import grey_closing
 from scipy.spatial import cKDTree
 
 from facenn.engine.hair_styles import HAIR_STYLES, HairStyle, fringe_length
 from facenn.engine.head import SKULL, Head, Part, azimuth_elevation, hairline, recession
 from facenn.engine.mesh import smoothstep, unit
-from facenn.engine.strands import CARD_COLUMNS, lash_texture, strand_texture
+from facenn.engine.strands import CARD_COLUMNS, CURLY, lash_texture, strand_texture
 
 __all__ = ["CARD_COLUMNS", "HAIR_STYLES", "HairCards", "HairStyle", "grow", "lash_texture", "strand_texture"]
 
@@ -102,14 +103,17 @@ def _march(style: HairStyle, roots: _Roots, surface: _Surface, generator: np.ran
     share = np.linspace(0.55, 1.45, style.segments) / style.segments  # short steps where the head is round
     hanging = np.where(roots.bangs, 0.5, style.gravity)[:, None]
     lift = style.lift * roots.layer * (0.4 + 0.6 * smoothstep(5, 45, roots.elevation))
-    edge = style.curtain + generator.uniform(-3, 9, count)
+    edge = style.curtain + generator.uniform(-6, 4, count)
+    flat_sides = 0.0 if style.columns == CURLY else 0.65
+    upright = style.stand * (1 - flat_sides * smoothstep(30, 0, roots.elevation))[:, None]
     lean = generator.standard_normal((count, 3)) * style.jitter
     wanted = style.flow(roots.points)
     wanted[roots.bangs] = unit(np.array([0, 0.15, 0.6]) * roots.normals[roots.bangs] + [0, -1, 0.3])
-    direction = unit(_along(wanted, roots.normals) * (1 - style.stand) + roots.normals * style.stand + lean)
-    overlap = OVERLAP * style.hug * smoothstep(2, 6, roots.height)[:, None]
+    direction = unit(_along(wanted, roots.normals) * (1 - upright) + roots.normals * upright + lean)
+    overlap = OVERLAP * max(style.hug, style.curtain > 0) * smoothstep(2, 6, roots.height)[:, None]
     point, normal = roots.points - _along(wanted, roots.normals) * overlap, roots.normals
-    line = [point + normal * 0.005]
+    inside = 0.9 * style.hug * lift * smoothstep(4, 14, roots.height)  # roots that no hairline shows
+    line = [point + normal * (0.005 + inside)[:, None]]
     for k in range(1, style.segments + 1):
         step = (length * share[k - 1])[:, None]
         wish = np.where(roots.bangs[:, None], wanted, style.flow(point))
@@ -119,14 +123,18 @@ def _march(style: HairStyle, roots: _Roots, surface: _Surface, generator: np.ran
         if style.curtain:
             point = np.where(roots.bangs[:, None], point, _beside_face(point, edge))
         normal, above, distance = surface.nearest(point)
-        target = 0.03 + lift * min(1, 0.35 + 2 * k / style.segments)
+        target = 0.03 + lift * min(1, 0.5 + 2 * k / style.segments)
         near = smoothstep(0.55, 0.3, distance) * smoothstep(6.7, 7.3, point[:, 1])
         hold = np.where(above < target, smoothstep(0.8, 0.5, distance), style.hug * near)
         moved = point + normal * ((target - above) * hold)[:, None]
         direction = unit(moved - line[-1])
         point = moved
         line.append(point)
-    return np.stack(line, 1)
+    lines = np.stack(line, 1)
+    if style.covers_ears:  # what lies on an ear does not bend as sharply as the ear
+        for _ in range(2):
+            lines[:, 2:-1] = lines[:, 1:-2] * 0.25 + lines[:, 2:-1] * 0.5 + lines[:, 3:] * 0.25
+    return lines
 
 
 def _along(directions: Floats, normals: Floats) -> Floats:
@@ -138,7 +146,7 @@ def _beside_face(points: Floats, edge: Floats) -> Floats:
     """Points (N, 3) turned about the vertical out of the face, whose side is at azimuth ``edge`` (N,)."""
     away = points - SKULL
     azimuth, elevation = azimuth_elevation(away)
-    least = np.interp(elevation, [5, 12, 22, 30, 35, 38], [1, 0.93, 0.82, 0.68, 0.48, 0]) * edge
+    least = np.interp(elevation, [5, 12, 22, 30, 35, 38], [1, 0.9, 0.76, 0.60, 0.38, 0]) * edge
     turned = np.deg2rad(np.maximum(azimuth, least))
     radius = np.hypot(away[:, 0], away[:, 2])
     side = np.where(away[:, 0] < 0, -1, 1)
@@ -180,6 +188,7 @@ def _behind_head(lines: Floats, points: Floats) -> NDArray[np.bool_]:
     nearest = np.full((125, 125), -9.0)
     cell = tuple(((points[:, :2] - low) / CELL).astype(int).clip(0, 124).T)
     np.maximum.at(nearest, cell, points[:, 2])
+    nearest = grey_closing(nearest, size=5)  # vertices lie further apart than cells
     hidden = np.ones(lines.shape[:2], bool)
     for x in (-0.12, 0, 0.12):
         for y in (-0.12, 0, 0.12):

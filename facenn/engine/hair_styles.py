@@ -13,7 +13,7 @@ Floats = NDArray[np.floating]
 Flow = Callable[[Floats], Floats]
 Length = Callable[[Floats, Floats], Floats]
 
-CROWN = np.array([0, 8.30, -0.10])
+CROWN = np.array([0, 8.20, -0.40])
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class HairStyle:
 
 def fringe_length(azimuth: Floats, elevation: Floats) -> Floats:
     """Length of a card that falls from its root to just above the brows, and beside the face to the ears."""
-    end = np.interp(azimuth, [0, 40, 55, 68, 90, 180], [13, 11, 3, -7, -6, -25])
+    end = np.interp(azimuth, [0, 40, 55, 68, 90, 180], [11, 9, 2, -7, -6, -25])
     return np.maximum(np.deg2rad(elevation - end) * 1.0, 0.14)
 
 
@@ -140,19 +140,19 @@ HAIR_STYLES: dict[str, HairStyle | None] = {
         stand=0.12, hug=0.8, gravity=0.3, jitter=0.05, pull=0.4),
     "fringe": HairStyle(
         800, fringe_length, _from_crown, width=0.13, lift=0.13, segments=6, stand=0.1, hug=0.8, gravity=0.5,
-        jitter=0.07, spread=0.12),
+        jitter=0.06, spread=0.1, fray=0.16),
     "bob": HairStyle(
         720, _even(2.0), _from_parting(0.0, rise=-0.1, back=0.25), width=0.19, lift=0.13, segments=9, hug=0.8,
-        gravity=3.0, jitter=0.03, curl=0.015, turns=1.0, fray=0.2, cut=6.5, curtain=66, bangs=0.75, covers_ears=True),
+        gravity=3.0, jitter=0.03, curl=0.015, turns=1.0, fray=0.2, cut=6.42, curtain=66, bangs=0.75, covers_ears=True),
     "long": HairStyle(
-        700, _even(2.9), _from_parting(-0.06, rise=0.0, back=0.3), width=0.21, lift=0.11, segments=10, hug=0.8,
+        640, _even(2.9), _from_parting(-0.06, rise=0.0, back=0.3), width=0.21, lift=0.11, segments=10, hug=0.8,
         gravity=3.0, jitter=0.03, curl=0.025, turns=1.2, fray=0.15, cut=5.8, curtain=66, covers_ears=True),
     "tied_back": HairStyle(
         720, _even(0.95), _towards((0, 7.75, -0.7)), width=0.13, lift=0.05, segments=6, stand=0.05, hug=1.0,
         jitter=0.015, pull=0.6),
     "curly": HairStyle(
-        640, _short(0.48, 0.60), _from_crown, width=0.11, lift=0.16, segments=9, stand=0.5, gravity=2.0, jitter=0.2,
-        curl=0.055, turns=2.4, columns=CURLY, curtain=58, covers_ears=True),
+        640, _short(0.50, 0.60), _from_parting(-0.12, rise=0.5, back=0.0), width=0.11, lift=0.16, segments=9,
+        stand=0.45, gravity=1.6, jitter=0.2, curl=0.055, turns=2.4, columns=CURLY, curtain=60, covers_ears=True),
     "afro": HairStyle(
         800, _short(0.26, 0.20), _from_crown, width=0.15, lift=0.10, segments=6, stand=0.95, jitter=0.2, pull=0.02,
         curl=0.05, turns=1.6, columns=CURLY),

@@ -26,7 +26,7 @@ def strand_texture(generator: np.random.Generator, card: int = 48, height: int =
     for column in range(CARD_COLUMNS):
         curly = CURLY[0] <= column < CURLY[1]
         clumps = np.sort(generator.uniform(-0.34, 0.34, 4 if curly else 3 + column % 2))
-        for _ in range(34):
+        for _ in range(46):
             path, radius = _strand(column, clumps, curly, card, height, generator)
             stroke(coverage, path, radius, 1.0, 1.0)
             stroke(brightness, path, radius, 0.5 + 0.33 * float(generator.uniform(-1, 1)), 0.8)
@@ -51,7 +51,7 @@ def _strand(column: int, clumps: NDArray[np.float64], curly: bool, card: int, he
         sway = 0.055 * np.sin(generator.uniform(13, 17) * down + 7 * clump + generator.uniform(-0.7, 0.7))
     across = np.clip(x + (clump - x) * gather + sway * np.minimum(1, 5 * down), -0.44, 0.44)
     path = np.stack([(column + 0.5 + across) * card * _ACROSS, down * height * _DOWN], 1)
-    thick = _ACROSS * card / 48 * generator.uniform(1.6, 3.6)
+    thick = _ACROSS * card / 48 * generator.uniform(1.8, 4.0)
     radius = np.maximum(thick * (1 - along[1:] ** 3), 0.8) / 2
     return path, radius
 
