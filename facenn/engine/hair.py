@@ -94,46 +94,53 @@ def _roots(style: HairStyle, skin: Part, ears: NDArray[np.bool_], points: Floats
                   generator.random(style.cards) ** 0.6, bangs)
 
 
-def _march(style: HairStyle, roots: _Roots, surface: _Surface, generator: np.random.Generator) -> Floats:
-    """(K, segments + 1, 3) centre lines: along the flow and gravity, at their layer's distance from the skin."""
-    count = len(roots.points)
+def _lengths(style: HairStyle, roots: _Roots, generator: np.random.Generator) -> Floats:
+    """(K,) lengths of the cards; a fringe is cut more evenly than other hair."""
     length = np.where(roots.bangs, fringe_length(roots.azimuth, roots.elevation),
                       style.length(roots.azimuth, roots.elevation))
-    length = length * (1 + np.where(roots.bangs, 0.1, style.spread) * generator.uniform(-1, 1, count))
+    varied: Floats = length * (1 + np.where(roots.bangs, 0.1, style.spread) * generator.uniform(-1, 1, len(length)))
+    return varied
+
+
+def _upright(style: HairStyle, roots: _Roots) -> Floats:
+    """(K, 1) how much cards leave the scalp along the normal; straight hair lies flatter at the sides."""
+    flat_sides = 0.0 if style.columns == CURLY else 0.65
+    share: Floats = style.stand * (1 - flat_sides * smoothstep(30, 0, roots.elevation))[:, None]
+    return share
+
+
+def _march(style: HairStyle, roots: _Roots, surface: _Surface, generator: np.random.Generator) -> Floats:
+    """(K, segments + 1, 3) centre lines: along the flow and gravity, at their layer's distance from the skin."""
+    count, length, bangs = len(roots.points), _lengths(style, roots, generator), roots.bangs[:, None]
     share = np.linspace(0.55, 1.45, style.segments) / style.segments  # short steps where the head is round
-    hanging = np.where(roots.bangs, 0.5, style.gravity)[:, None]
+    hanging = np.where(bangs, 0.5, style.gravity)
     lift = style.lift * roots.layer * (0.4 + 0.6 * smoothstep(5, 45, roots.elevation))
     edge = style.curtain + generator.uniform(-6, 4, count)
-    flat_sides = 0.0 if style.columns == CURLY else 0.65
-    upright = style.stand * (1 - flat_sides * smoothstep(30, 0, roots.elevation))[:, None]
     lean = generator.standard_normal((count, 3)) * style.jitter
-    wanted = style.flow(roots.points)
-    wanted[roots.bangs] = unit(np.array([0, 0.15, 0.6]) * roots.normals[roots.bangs] + [0, -1, 0.3])
-    direction = unit(_along(wanted, roots.normals) * (1 - upright) + roots.normals * upright + lean)
+    wanted = np.where(bangs, unit(np.array([0, 0.15, 0.6]) * roots.normals + [0, -1, 0.3]), style.flow(roots.points))
+    upright, tangent = _upright(style, roots), _along(wanted, roots.normals)
+    direction = unit(tangent * (1 - upright) + roots.normals * upright + lean)
     overlap = OVERLAP * max(style.hug, style.curtain > 0) * smoothstep(2, 6, roots.height)[:, None]
-    point, normal = roots.points - _along(wanted, roots.normals) * overlap, roots.normals
-    inside = 0.9 * style.hug * lift * smoothstep(4, 14, roots.height)  # roots that no hairline shows
+    inside = style.hug * lift * smoothstep(4, 10, roots.height)  # roots that no hairline shows
+    point, normal = roots.points - tangent * overlap, roots.normals
     line = [point + normal * (0.005 + inside)[:, None]]
     for k in range(1, style.segments + 1):
         step = (length * share[k - 1])[:, None]
-        wish = np.where(roots.bangs[:, None], wanted, style.flow(point))
-        wish = _along(wish, normal) * style.pull + lean * 0.15 + [0, -1, 0] * hanging * step
-        direction = unit(direction * (1 - style.pull) + wish)
+        wish = _along(np.where(bangs, wanted, style.flow(point)), normal) * style.pull
+        direction = unit(direction * (1 - style.pull) + wish + lean * 0.15 + [0, -1, 0] * hanging * step)
         point = point + direction * step
         if style.curtain:
-            point = np.where(roots.bangs[:, None], point, _beside_face(point, edge))
+            point = np.where(bangs, point, _beside_face(point, edge))
         normal, above, distance = surface.nearest(point)
         target = 0.03 + lift * min(1, 0.5 + 2 * k / style.segments)
         near = smoothstep(0.55, 0.3, distance) * smoothstep(6.7, 7.3, point[:, 1])
         hold = np.where(above < target, smoothstep(0.8, 0.5, distance), style.hug * near)
-        moved = point + normal * ((target - above) * hold)[:, None]
-        direction = unit(moved - line[-1])
-        point = moved
+        point = point + normal * ((target - above) * hold)[:, None]
+        direction = unit(point - line[-1])
         line.append(point)
     lines = np.stack(line, 1)
-    if style.covers_ears:  # what lies on an ear does not bend as sharply as the ear
-        for _ in range(2):
-            lines[:, 2:-1] = lines[:, 1:-2] * 0.25 + lines[:, 2:-1] * 0.5 + lines[:, 3:] * 0.25
+    for _ in range(4 if style.covers_ears else 0):  # what lies on an ear does not bend as sharply as the ear
+        lines[:, 2:-1] = lines[:, 1:-2] * 0.25 + lines[:, 2:-1] * 0.5 + lines[:, 3:] * 0.25
     return lines
 
 
@@ -150,7 +157,8 @@ def _beside_face(points: Floats, edge: Floats) -> Floats:
     turned = np.deg2rad(np.maximum(azimuth, least))
     radius = np.hypot(away[:, 0], away[:, 2])
     side = np.where(away[:, 0] < 0, -1, 1)
-    return SKULL + np.stack([side * radius * np.sin(turned), away[:, 1], radius * np.cos(turned)], 1)
+    beside: Floats = SKULL + np.stack([side * radius * np.sin(turned), away[:, 1], radius * np.cos(turned)], 1)
+    return beside
 
 
 def _trim(lines: Floats, heights: Floats) -> Floats:
@@ -183,18 +191,16 @@ def _curled(lines: Floats, style: HairStyle, generator: np.random.Generator) -> 
 
 
 def _behind_head(lines: Floats, points: Floats) -> NDArray[np.bool_]:
-    """(K,) whether the head hides a whole centre line from the front, whatever the sliders do."""
+    """(K,) whether the head, with a margin for its sliders, hides a whole centre line from the front."""
     low = np.array([-2.5, 5.0])
     nearest = np.full((125, 125), -9.0)
     cell = tuple(((points[:, :2] - low) / CELL).astype(int).clip(0, 124).T)
     np.maximum.at(nearest, cell, points[:, 2])
-    nearest = grey_closing(nearest, size=5)  # vertices lie further apart than cells
-    hidden = np.ones(lines.shape[:2], bool)
-    for x in (-0.12, 0, 0.12):
-        for y in (-0.12, 0, 0.12):
-            where = ((lines[..., :2] + [x, y] - low) / CELL).astype(int).clip(0, 124)
-            hidden &= nearest[where[..., 0], where[..., 1]] > lines[..., 2] + 0.1
-    whole: NDArray[np.bool_] = hidden.all(1)
+    nearest = grey_closing(nearest, size=(5, 5))  # vertices lie further apart than cells
+    shifts = np.array([(x, y) for x in (-0.12, 0, 0.12) for y in (-0.12, 0, 0.12)])
+    where = ((lines[..., None, :2] + shifts - low) / CELL).astype(int).clip(0, 124)
+    clearance = nearest[where[..., 0], where[..., 1]] - lines[..., None, 2]
+    whole: NDArray[np.bool_] = clearance.min(axis=(1, 2)) > 0.1
     return whole
 
 
@@ -202,9 +208,10 @@ def _openness(style: HairStyle, roots: _Roots, lines: Floats, generator: np.rand
     """(K, P) how open each point of the centre lines is to the light, 0..1."""
     along = np.linspace(0, 1, lines.shape[1])
     layer = 0.42 + 0.58 * roots.layer[:, None] ** 0.8
-    rooted = 0.62 + 0.38 * smoothstep(0.0, 0.35, along)
+    at_hairline = 0.25 + 0.75 * smoothstep(10, 4, roots.height)[:, None]  # further up, roots lie under other hair
+    rooted = 1 - 0.38 * at_hairline * smoothstep(0.35, 0.0, along)
     behind_neck = 1 - 0.6 * smoothstep(7.3, 6.9, lines[..., 1]) * smoothstep(0.35, 0.0, lines[..., 2])
-    single = generator.uniform(0.82, 1, len(lines))[:, None]
+    single = generator.uniform(0.86, 1, len(lines))[:, None]
     return np.clip(layer * rooted * behind_neck * single, 0, 1)
 
 
@@ -218,15 +225,15 @@ def _ribbons(style: HairStyle, lines: Floats, surface: _Surface, generator: np.r
     round_off = unit(lines - [0, 7.35, 0.35])
     outward = unit(normal + round_off)
     across = unit(np.cross(tangent, normal * (0.5 + 0.5 * flat) + round_off * (0.5 - 0.5 * flat)))
-    twist = generator.standard_normal(count)[:, None, None] * 0.25 * (1 - 0.8 * style.hug)
+    twist = 0.25 * (1 - 0.8 * style.hug) * generator.standard_normal((count, 1, 1))
     across = across * np.cos(twist) + outward * np.sin(twist)
-    half = style.width * generator.uniform(0.75, 1.25, count)[:, None, None] * 0.5
-    half = half * np.interp(np.linspace(0, 1, points), [0, 0.2, 0.8, 1], [0.7, 1, 1, 0.7])[None, :, None]
+    taper = np.interp(np.linspace(0, 1, points), [0, 0.2, 0.8, 1], [0.7, 1, 1, 0.7]).reshape(1, points, 1)
+    half = style.width * 0.5 * generator.uniform(0.75, 1.25, (count, 1, 1)) * taper
     positions = np.stack([lines - across * half, lines + across * half], 2).reshape(-1, 3)
     rounded = unit(np.stack([outward - across * 0.25, outward + across * 0.25], 2)).reshape(-1, 3)
-    column, flipped = generator.integers(*style.columns, count), generator.random(count) < 0.5
-    u = np.where(flipped[:, None], [1.0, 0.0], [0.0, 1.0])
-    u = (column[:, None] + 0.02 + 0.96 * u) / CARD_COLUMNS
+    first, last = style.columns
+    column, flipped = generator.integers(first, last, (count, 1)), generator.random((count, 1)) < 0.5
+    u = (column + 0.02 + 0.96 * np.where(flipped, [1.0, 0.0], [0.0, 1.0])) / CARD_COLUMNS
     v = 1 - np.interp(np.linspace(0, 1, points), [0, 1 - style.fray, 1], [0, 0.55, 0.98])
     uv = np.stack(np.broadcast_arrays(u[:, None, :], v[None, :, None]), -1).reshape(-1, 2)
     return positions, rounded, uv
