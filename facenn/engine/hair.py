@@ -130,7 +130,7 @@ def _march(style: HairStyle, roots: _Roots, surface: _Surface, generator: np.ran
         direction = unit(direction * (1 - style.pull) + wish + lean * 0.15 + [0, -1, 0] * hanging * step)
         point = point + direction * step
         if style.curtain:
-            point = np.where(bangs, point, _beside_face(point, edge))
+            point = np.where(bangs, point, _beside_face(point, edge, np.maximum(-roots.height, 0)))
         normal, above, distance = surface.nearest(point)
         target = 0.03 + lift * min(1, 0.5 + 2 * k / style.segments)
         near = smoothstep(0.55, 0.3, distance) * smoothstep(6.7, 7.3, point[:, 1])
@@ -149,11 +149,17 @@ def _along(directions: Floats, normals: Floats) -> Floats:
     return unit(directions - normals * (directions * normals).sum(1, keepdims=True))
 
 
-def _beside_face(points: Floats, edge: Floats) -> Floats:
-    """Points (N, 3) turned about the vertical out of the face, whose side is at azimuth ``edge`` (N,)."""
+def _beside_face(points: Floats, edge: Floats, lowered: Floats) -> Floats:
+    """Points (N, 3) turned about the vertical out of the face.
+
+    Args:
+        points: (N, 3).
+        edge: (N,) azimuth of the side of the face.
+        lowered: (N,) degrees by which the hairline lies lower.
+    """
     away = points - SKULL
     azimuth, elevation = azimuth_elevation(away)
-    least = np.interp(elevation, [5, 12, 22, 30, 35, 38], [1, 0.9, 0.76, 0.60, 0.38, 0]) * edge
+    least = np.interp(elevation + lowered, [5, 12, 22, 30, 35, 38], [1, 0.9, 0.76, 0.60, 0.38, 0]) * edge
     turned = np.deg2rad(np.maximum(azimuth, least))
     radius = np.hypot(away[:, 0], away[:, 2])
     side = np.where(away[:, 0] < 0, -1, 1)
