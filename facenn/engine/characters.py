@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from facenn.engine import shading
 from facenn.engine.brows import BROW_STYLES
-from facenn.engine.hair import HAIR_STYLES
+from facenn.engine.hair_styles import HAIR_STYLES
 from facenn.engine.looks import Look
 from facenn.engine.sliders import ANCESTRIES, SHAPE_SLIDERS
 from facenn.engine.wrinkles import ZONES
@@ -153,7 +153,8 @@ def _strengths(value: Callable[[str], float], hair_style: str) -> NDArray[np.flo
         strengths[shading.FIRST_ZONE + zone] = value(f"{group}.{name}")
     strengths[shading.HAIRLINE] = HAIRLINE_REACH * (2 * value("hair.hairline") - 1)
     strengths[shading.SCALP_STRENGTH] = 0 if hair_style == "bald" else 0.9
-    strengths[shading.RECEDES] = hair_style == "receding"
+    style = HAIR_STYLES[hair_style]
+    strengths[shading.RECEDES] = style is not None and style.recedes
     return strengths
 
 

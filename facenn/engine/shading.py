@@ -304,31 +304,39 @@ def _eye(A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4
 @nb.njit(fastmath=True, inline="always")
 def _hair(A: Floats, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4, nz: f4,
           strands: Bytes, colours: Floats, directions: Floats, lights: Floats, o: Floats, t: Floats) -> None:
-    """Kajiya-Kay: two lobes around a tangent that falls with gravity along the surface."""
+    """Kajiya-Kay around a tangent that falls with gravity along the surface, over light that wraps around strands.
+
+    Deep layers, where ``A[OPEN]`` is low, are darker and more saturated: light reaches them through other strands.
+    Fair strands scatter more light, so they keep less of their texture.
+    """
     _sample(strands, A[U], A[V], 1, t)
     if nx * vx + ny * vy + nz * vz < f4(0):
         nx, ny, nz = -nx, -ny, -nz
     down = f4(-0.989) * ny + f4(0.148) * nz
     tx, ty, tz = -nx * down, f4(-0.989) - ny * down, f4(0.148) - nz * down
     scale = f4(1) / math.sqrt(tx * tx + ty * ty + tz * tz + f4(1e-9))
-    bright = f4(0.25) + f4(1.5) * t[0]
+    is_open = A[OPEN]
+    fair = clamp01(colours[HAIR_COLOUR, 1] * f4(3))
+    contrast = f4(1.1) - f4(0.4) * fair
+    bright = f4(1) + contrast * (t[0] - f4(0.5)) * f4(1.6)
     for c in range(3):
-        o[c] = colours[HAIR_COLOUR, c] * bright * A[RED + c]
+        colour = colours[HAIR_COLOUR, c]
+        t[c] = colour * bright * (is_open + (f4(1) - is_open) * (f4(0.35) + f4(0.5) * colour))
+        o[c] = t[c] * A[RED + c] * f4(1.15)
     for light in range(3):
         lx, ly, lz = directions[light, 0], directions[light, 1], directions[light, 2]
         along = _half_dot(lx, ly, lz, vx, vy, vz, tx, ty, tz) * scale
         s = f4(1) - along * along
-        s2 = s * s
-        s8 = s2 * s2 * s2 * s2
+        s4 = s * s * s * s
+        s12 = s4 * s4 * s4
         facing = nx * lx + ny * ly + nz * lz
-        share = f4(0.25) + f4(0.75) * A[LIT] if light == 0 else A[OPEN]
-        diffuse = clamp01(facing * f4(0.6) + f4(0.4)) * f4(0.42)
-        shine = clamp01((facing + f4(0.2)) / f4(0.7))
-        shine = shine * shine * (f4(3) - f4(2) * shine)
+        share = f4(0.45) + f4(0.55) * A[LIT] if light == 0 else f4(0.3) + f4(0.7) * is_open
+        diffuse = clamp01(facing * f4(0.55) + f4(0.45)) * f4(0.40)
+        shine = clamp01((facing + f4(0.2)) / f4(1.0))
+        shine = shine * shine * is_open * is_open * (f4(0.3) + f4(1.4) * clamp01(bright - f4(0.5)))
+        white = f4(0.028) * (f4(1) - f4(0.5) * fair) * s12 * s12
         for c in range(3):
-            a = colours[HAIR_COLOUR, c] * bright
-            lobes = f4(0.04) * s8 * s8 * s8 * s8 * s8 + a * f4(0.35) * s8 * s2 * s
-            o[c] += lights[light, c] * share * (a * diffuse + lobes * shine)
+            o[c] += lights[light, c] * share * (t[c] * diffuse + (white + t[c] * f4(0.30) * s12) * shine)
 
 
 @nb.njit(fastmath=True, inline="always")
