@@ -103,7 +103,7 @@ HAIR_CHOICE = Choice("hair.style", "Hair", "Style", tuple(HAIR_STYLES), "bald")
 SKIN_TONES = np.array([[0.62, 0.44, 0.37], [0.52, 0.335, 0.262], [0.40, 0.245, 0.178], [0.27, 0.155, 0.108],
                        [0.145, 0.082, 0.058], [0.052, 0.030, 0.023]])
 HAIR_TONES = np.array([[0.011, 0.009, 0.008], [0.035, 0.020, 0.013], [0.10, 0.052, 0.026],
-                       [0.24, 0.15, 0.075], [0.44, 0.34, 0.22]])
+                       [0.22, 0.148, 0.086], [0.41, 0.33, 0.23]])
 IRIS_HUES = np.array([[0.16, 0.075, 0.030], [0.11, 0.12, 0.055], [0.11, 0.16, 0.21]])
 LIPSTICK, EYE_SHADOW, SHIRT = (0.38, 0.05, 0.07), (0.14, 0.06, 0.05), (0.30, 0.31, 0.33)
 SCLERA_BRIGHT, SCLERA_DULL = np.array([0.50, 0.475, 0.45]), np.array([0.32, 0.25, 0.215])
@@ -165,7 +165,7 @@ def _portrait_look(named: Named) -> Look:
     warmth = 2 * value("skin.warmth") - 1
     tone = _along(SKIN_TONES, value("skin.tone")) * [1 + 0.07 * warmth, 1, 1 - 0.16 * warmth]
     hair = _along(HAIR_TONES, value("hair.lightness"))
-    hair = hair * (np.array([1.0, 1.0, 1.0]) + value("hair.redness") * np.array([0.5, -0.25, -0.5]))
+    hair = hair * (np.array([1.0, 1.0, 1.0]) + value("hair.redness") * np.array([0.38, -0.16, -0.38]))
     hair = hair + (np.array([0.34, 0.335, 0.33]) - hair) * 0.9 * value("hair.grey") ** 2
     iris = _along(IRIS_HUES, value("iris.hue")) * (0.25 + 1.0 * value("iris.lightness"))
     sclera = SCLERA_BRIGHT + (SCLERA_DULL - SCLERA_BRIGHT) * value("eyes.sclera")

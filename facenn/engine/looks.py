@@ -53,7 +53,7 @@ class SkinMaps:
 
     Attributes:
         texture: (TEXTURE, TEXTURE, 16) skin texture, channels as in ``facenn.engine.shading``.
-        canvas: (H, W, 10) face canvas, see ``facenn.engine.canvas``.
+        canvas: (H, W, CHANNELS) face canvas, see ``facenn.engine.canvas``.
     """
 
     def __init__(self, head: Head, skin: Part) -> None:

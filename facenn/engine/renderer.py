@@ -276,9 +276,10 @@ class Engine:
         picture = np.empty((self._side, self._side, 3), np.uint8)
         labels = np.empty((self._side, self._side), np.uint8)
         shading.resolve(self._triangle, self._weights[0], self._weights[1], triangles, material, attributes,
-                        self._maps.texture, self._maps.canvas, self._maps.brows(look.brow_style), self._strands, look.colours, look.strengths,
-                        lamps.directions, lamps.colours, shading.TONE_CURVE, shading.LABEL_OF_MATERIAL,
-                        f4(view.half_tangent), f4(FRAME / self._side), self._background(conditions), picture, labels)
+                        self._maps.texture, self._maps.canvas, self._maps.brows(look.brow_style), self._strands,
+                        look.colours, look.strengths, lamps.directions, lamps.colours, shading.TONE_CURVE,
+                        shading.LABEL_OF_MATERIAL, f4(view.half_tangent), f4(FRAME / self._side),
+                        self._background(conditions), picture, labels)
         return Render(picture, labels)
 
     def _background(self, conditions: Conditions) -> NDArray[np.uint8]:

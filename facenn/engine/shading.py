@@ -20,6 +20,7 @@ from facenn.engine.canvas import (
     LEAN_Y,
     LINER,
     MOLES,
+    PAINTED,
     SAMPLED,
     ZONE,
 )
@@ -207,10 +208,15 @@ def _skin(A: Floats, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4, nz: f4,
 
     Lines and pores lean the normal; the light of the vertices follows to first order.
     """
-    _sample(texture, A[U], A[V], 15, t)
-    _sample(canvas, A[FACE_X], A[FACE_Y], SAMPLED, f)
-    zone = _nearest(canvas, A[FACE_X], A[FACE_Y], ZONE)
-    line = strengths[FIRST_ZONE + zone - 1] if zone > 0 else f4(0)
+    _sample(texture, A[U], A[V], 16, t)
+    line = f4(0)
+    if _nearest(canvas, A[FACE_X], A[FACE_Y], PAINTED) > 0:
+        _sample(canvas, A[FACE_X], A[FACE_Y], SAMPLED, f)
+        zone = _nearest(canvas, A[FACE_X], A[FACE_Y], ZONE)
+        if zone > 0:
+            line = strengths[FIRST_ZONE + zone - 1]
+    else:
+        f[:] = f4(0)
     hairless = f4(1) - _scalp(t[SCALP], t[RECEDED], strengths) * strengths[SCALP_STRENGTH]
     pores = strengths[PORE_STRENGTH] * hairless
     lean_x = (f[LEAN_X] - f4(128 / 255)) * f4(2) * line + (t[PORES_X] - f4(128 / 255)) * f4(2) * pores
@@ -417,7 +423,7 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
         material: (T,).
         attributes: (N, ATTRIBUTES).
         texture: (R, R, 16) skin texture, channels as above.
-        canvas: (H, W, 10) face canvas.
+        canvas: (H, W, CHANNELS) face canvas.
         brows: (H, W, 3) eyebrows.
         strands: (H, W, 2) hair cards.
         colours: (COLOURS, 3) of the look.
