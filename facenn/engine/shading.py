@@ -77,6 +77,7 @@ BROW_LEFT, BROW_LOW = (f4((brow.LEFT - front.LEFT) / (front.RIGHT - front.LEFT))
                        f4((brow.LOW - front.LOW) / (front.HIGH - front.LOW)))
 BROW_ACROSS, BROW_UP = (f4((front.RIGHT - front.LEFT) / (brow.RIGHT - brow.LEFT)),
                         f4((front.HIGH - front.LOW) / (brow.HIGH - brow.LOW)))
+SEAM = f4(0.02)  # difference of texture coordinates within a pixel from which they are not averaged
 LID_REACH = 0.06  # decimetres over which a lid darkens the eye below it
 
 _linear = np.linspace(0, 8, 4096) * 0.72
@@ -461,7 +462,7 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
             vy = -(f4(1) - (f4(y) + f4(0.5)) / f4(side) * f4(2)) * half_tangent
             vz = f4(1) / math.sqrt(vx * vx + vy * vy + f4(1))
             vx, vy = vx * vz, vy * vz
-            above, below = f4(0), f4(0)
+            above, below, first_u, first_v, seam = f4(0), f4(0), f4(0), f4(0), False
             for q in range(ATTRIBUTES):
                 mean[q] = f4(0)
             for c in range(3):
@@ -482,6 +483,10 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
                 if same:
                     for q in range(ATTRIBUTES):
                         mean[q] += f4(0.25) * one[q]
+                    if s == 0:
+                        first_u, first_v = one[U], one[V]
+                    elif abs(one[U] - first_u) + abs(one[V] - first_v) > SEAM:
+                        seam = True
                 else:
                     if material[hit] in (EYE, MOUTH):
                         above = f4(_distance_to_lid(triangle, material, row, column, -1, reach)) * sample_size
@@ -495,6 +500,8 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
                     sample_label[s] = (_skin_label(one, texture, brows, strengths, o) if is_skin
                                        else label_of[material[hit]])
             if same:
+                if seam:
+                    mean[U], mean[V] = first_u, first_v
                 if kind in (EYE, MOUTH):
                     above = f4(_distance_to_lid(triangle, material, 2 * y, 2 * x, -1, reach)) * sample_size
                     below = f4(_distance_to_lid(triangle, material, 2 * y, 2 * x, 1, reach)) * sample_size
