@@ -18,8 +18,8 @@ LOWEST = 4.9  # decimetres: skin below is cut off, the picture ends higher
 MASK_SIDE = 1024
 
 # Without these the eyes of the base mesh stare: white shows above the iris.
-RELAXED_EYES = {"eyes/{s}-eye-height1-decr": 0.16, "eyes/{s}-eye-height2-decr": 0.36,
-                "eyes/{s}-eye-height3-decr": 0.24}
+RELAXED_EYES = {"eyes/{s}-eye-height1-decr": 0.10, "eyes/{s}-eye-height2-decr": 0.24,
+                "eyes/{s}-eye-height3-decr": 0.16}
 CLOSED_LIPS = 0.05  # of an open jaw, backwards: the lips of the base mesh part
 AGE_GAIN = 0.9  # share of the oldest body at full deflection
 JOWL_GAIN = 1.2  # of the fattest head, along the jaw alone

@@ -70,12 +70,12 @@ def _direction(x: float, y: float, z: float) -> Doubles:
     return normed
 
 
-KEY = _direction(-0.24, 0.58, 1.0)
-DIRECTIONS = np.stack([KEY, _direction(0.70, 0.08, 0.85), _direction(0.6, 0.5, -0.75), _direction(-0.8, 0.3, -0.6)])
+KEY = _direction(-0.14, 0.55, 1.0)
+DIRECTIONS = np.stack([KEY, _direction(0.32, -0.05, 1.0), _direction(0.7, 0.4, -0.6), _direction(-0.8, 0.3, -0.6)])
 """(4, 3) directions towards the key, the fill and two rim lights."""
-COLOURS = np.array([[1.72, 1.70, 1.67], [0.80, 0.81, 0.83], [0.62, 0.63, 0.65], [0.45, 0.45, 0.46]])
+COLOURS = np.array([[2.30, 2.28, 2.25], [0.55, 0.56, 0.57], [0.18, 0.18, 0.19], [0.15, 0.15, 0.16]])
 """(4, 3) linear RGB of the same lights."""
-AMBIENT = 1.25  # light from all around, relative to the first studio
+AMBIENT = 0.95  # light from all around, relative to the first studio
 
 
 @dataclass(frozen=True)

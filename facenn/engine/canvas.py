@@ -37,8 +37,10 @@ def face_canvas() -> NDArray[np.uint8]:
     x, y = np.meshgrid(np.abs(LEFT + (np.arange(width) + 0.5) / CANVAS), HIGH - (np.arange(height) + 0.5) / CANVAS)
     lean_x, lean_y, depth, zones = relief(LEFT, LOW, (height, width), CANVAS, np.random.default_rng(4))
     generator = np.random.default_rng(21)
-    liner = np.exp(-(((y - PchipInterpolator(*LID)(np.clip(x, LID[0][0], LID[0][-1])) - 0.006) / 0.011) ** 2))
-    liner *= smoothstep(0.18, 0.23, x) * smoothstep(0.45, 0.41, x)
+    liner = np.exp(-(((y - PchipInterpolator(*LID)(np.clip(x, LID[0][0], LID[0][-1])) - 0.004) / 0.015) ** 2))
+    liner *= smoothstep(0.18, 0.23, x) * smoothstep(0.46, 0.41, x)
+    lower = np.exp(-(((y - 7.306 - 0.9 * (x - 0.29) ** 2) / 0.010) ** 2))
+    liner = np.maximum(liner, 0.45 * lower * smoothstep(0.24, 0.36, x) * smoothstep(0.45, 0.41, x))
     freckled = spot(x, y, 0.30, 7.1, 0.30, 0.14, 1) + spot(x, y, 0, 7.12, 0.2, 0.1, 1) + 0.15
     circles = spot(x, y, 0.29, 7.255, 0.13, 0.050, 1.5) + 0.6 * spot(x, y, 0.19, 7.30, 0.05, 0.07, 1)
     canvas = {BLUSH: spot(x, y, 0.46, 7.03, 0.17, 0.13, 1),

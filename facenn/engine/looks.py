@@ -114,12 +114,15 @@ class SkinMaps:
         flush = 0.38 * blob(0.42, 7.03, 0.24, 0.19) + 0.40 * blob(0, 7.0, 0.13, 0.10) * tip
         flush += (0.25 * blob(0, 6.4, 0.2, 0.12) + 0.35 * self._masks["ears"]
                   + 0.15 * blob(0.3, 7.5, 0.4, 0.15))
-        flush = flush * front * 0.9 + self._masks["ears"] * 0.25 + 0.14 * coarse * front + 0.10 * middle
-        flush += 0.06 * fine + 0.22 * blob(0.30, 7.335, 0.20, 0.075) * front
-        dark = 0.30 * blob(0.195, 7.28, 0.10, 0.06) * front
+        flush = flush * front * 0.9 + self._masks["ears"] * 0.25 + 0.08 * coarse * front + 0.05 * middle
+        flush += 0.04 * fine + 0.22 * blob(0.30, 7.335, 0.20, 0.075) * front
+        dark = 0.34 * blob(0.185, 7.31, 0.08, 0.08) * front + 0.10 * blob(0.33, 7.44, 0.16, 0.04) * front
         dark += 0.70 * blob(0.085, 6.928, 0.036, 0.020) * tip  # nostrils
         dark += 0.22 * blob(0.195, 6.985, 0.018, 0.05) * front  # beside the wings of the nose
         dark += 0.18 * blob(0.225, 6.665, 0.035, 0.025)  # corners of the mouth
+        dark += 0.14 * blob(0, 6.505, 0.13, 0.035) * front  # below the lower lip
+        dark += 0.26 * self._masks["lips"] * (self._lip_side > 0)  # the upper lip faces down
+        dark += 0.10 * blob(0.125, 7.15, 0.035, 0.16) * tip + 0.08 * blob(0.035, 6.86, 0.02, 0.05)  # nose, philtrum
         gloss = self._masks["lips"] * 0.45 + 0.45 * blob(0, 7.03, 0.07, 0.13) * (z > 1.4)
         gloss += 0.25 * blob(0, 7.75, 0.4, 0.25) * front + 0.2 * blob(0.38, 7.15, 0.12, 0.1) * front
         pores_x, pores_y = (0.6 * noise(points, 55.0, seed, 2) + 0.35 * noise(points, 16.0, seed + 1, 1)

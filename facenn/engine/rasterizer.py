@@ -140,7 +140,7 @@ def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_sc
         green = ambient[1] * (f4(0.20) + f4(0.25) * up) * is_open
         blue = ambient[2] * (f4(0.19) + f4(0.30) * up) * is_open
         if kind != HAIR:
-            wrap0 = f4(0.38) if kind == SKIN else f4(0.1)
+            wrap0 = f4(0.24) if kind == SKIN else f4(0.1)
             wrap1 = f4(0.16) if kind == SKIN else f4(0.1)
             wrap2 = f4(0.1)
             for light in range(4):

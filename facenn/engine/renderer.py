@@ -21,7 +21,7 @@ from facenn.engine.strands import lash_texture, strand_texture
 
 SIDE = 512  # pixels of a picture, unless told otherwise
 SHADOW_SIDE = 384
-HOLLOW_SHADE = np.float32(9.0)  # loss of light per decimetre that a point lies below its surroundings
+HOLLOW_SHADE = np.float32(14.0)  # loss of light per decimetre that a point lies below its surroundings
 COLLAR_OFFSET = np.float32(0.035)  # decimetres by which the shirt stands off the skin
 
 

@@ -144,8 +144,8 @@ def _brow(brows: Bytes, x: f4, y: f4, strengths: Floats, b: Floats) -> f4:
     edge = _smooth(width, width * f4(0.45), across + f4(0.25) - f4(0.5) * hairs)
     ends = _smooth(tail + f4(0.03), tail - f4(0.15), along) * _smooth(f4(-0.08), f4(0.08), along)
     density = strengths[BROW_DENSITY]
-    cover = (f4(0.30) * density + hairs * (f4(0.40) + f4(0.85) * density)) * edge * ends
-    return min(cover, f4(1)) * (f4(0.35) + f4(0.63) * strengths[BROW_DEPTH])
+    cover = (f4(0.62) * density + hairs * (f4(0.40) + f4(0.70) * density)) * edge * ends
+    return min(cover, f4(1)) * (f4(0.48) + f4(0.50) * strengths[BROW_DEPTH])
 
 
 @nb.njit(fastmath=True, inline="always")
@@ -177,14 +177,14 @@ def _albedo(t: Floats, f: Floats, brow_cover: f4, groove: f4, colours: Floats, s
         tone, hair = colours[TONE, c], colours[HAIR_COLOUR, c]
         if c == 0:
             hollow, spot, flushed, blushed = f4(0.60), f4(0.35), tone * f4(1.12), tone * f4(1.08)
-            lip, inside, ring = tone * (f4(0.97) - f4(0.42) * strengths[LIP_TONE]), tone * f4(0.45), f4(0.30)
+            lip, inside, ring = tone * (f4(1.00) - f4(0.40) * strengths[LIP_TONE]), tone * f4(0.45), f4(0.30)
         elif c == 1:
             hollow, spot, flushed, blushed = f4(0.72), f4(0.5), tone * f4(0.72), tone * f4(0.55)
-            lip, inside, ring = tone * (f4(0.74) - f4(0.50) * strengths[LIP_TONE]), tone * f4(0.12), f4(0.38)
+            lip, inside, ring = tone * (f4(0.72) - f4(0.50) * strengths[LIP_TONE]), tone * f4(0.12), f4(0.38)
         else:
             hollow, spot, flushed, blushed = f4(0.70), f4(0.6), tone * f4(0.70), tone * f4(0.55)
-            lip, inside, ring = tone * (f4(0.76) - f4(0.46) * strengths[LIP_TONE]), tone * f4(0.12), f4(0.28)
-        a = _mix(tone * (f4(1) + mottle * f4(0.35)), flushed, flush)
+            lip, inside, ring = tone * (f4(0.86) - f4(0.50) * strengths[LIP_TONE]), tone * f4(0.12), f4(0.28)
+        a = _mix(tone * (f4(1) + mottle * f4(0.22)), flushed, flush)
         a *= f4(1) - t[DARK] * hollow
         a *= f4(1) - groove * hollow * f4(0.5)
         a *= f4(1) - f[CIRCLES] * strengths[CIRCLE_STRENGTH] * ring
@@ -194,7 +194,7 @@ def _albedo(t: Floats, f: Floats, brow_cover: f4, groove: f4, colours: Floats, s
         a = _mix(a, inside, t[INNER_MOUTH])
         a = _mix(a, blushed, f[BLUSH] * strengths[BLUSH_STRENGTH] * f4(0.6))
         a = _mix(a, colours[SHADOW_COLOUR, c], f[EYE_SHADOW] * strengths[SHADOW_STRENGTH])
-        a = _mix(a, f4(0.01), f[LINER] * (strengths[LINER_STRENGTH] + f4(1.2) * strengths[LASH_STRENGTH]))
+        a = _mix(a, f4(0.01), f[LINER] * (f4(0.25) + strengths[LINER_STRENGTH] + f4(1.1) * strengths[LASH_STRENGTH]))
         a = _mix(a, hair * f4(0.33) + tone * f4(0.12), stubble)
         a = _mix(a, hair * (f4(0.30) + f4(0.26) * t[STRANDS]), beard)
         a = _mix(a, hair * (f4(0.34) + f4(0.20) * t[STRANDS]), scalp)
