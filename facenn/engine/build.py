@@ -20,6 +20,7 @@ MASK_SIDE = 1024
 # Without these the eyes of the base mesh stare: white shows above the iris.
 RELAXED_EYES = {"eyes/{s}-eye-height1-decr": 0.16, "eyes/{s}-eye-height2-decr": 0.36,
                 "eyes/{s}-eye-height3-decr": 0.24}
+CLOSED_LIPS = 0.05  # of an open jaw, backwards: the lips of the base mesh part
 AGE_GAIN = 0.9  # share of the oldest body at full deflection
 JOWL_GAIN = 1.2  # of the fattest head, along the jaw alone
 
@@ -67,6 +68,7 @@ def _lower_sides(positions: Doubles) -> Doubles:
 def _displacements(source: HeadSource, mesh: BaseMesh) -> tuple[Doubles, _Displacements]:
     average, bodies = _bodies(source, mesh)
     base = average + sum(weight * source.target(t) for t, weight in RELAXED_EYES.items())
+    base -= CLOSED_LIPS * source.expression("jawOpen")
     rows = [(s.name, s.gain * (source.target(s.negative) if s.negative else np.zeros_like(base)),
              s.gain * source.target(s.positive)) for s in SHAPE_SLIDERS] + bodies
     eyes = np.unique(mesh.quads[np.isin(mesh.groups, EYEBALLS)])
@@ -130,15 +132,19 @@ def _visible(positions: Points, matrix: Doubles, depth: NDArray[np.float32], bia
     return result
 
 
-def _seen_triangles(head: Head, skin: Part, generator: np.random.Generator, faces: int = 40
+def _seen_triangles(head: Head, skin: Part, generator: np.random.Generator, faces: int = 60
                     ) -> NDArray[np.bool_]:
-    """Skin triangles that the camera sees in some of many random faces, their neighbours, and the neck."""
+    """Skin triangles that the camera sees in some of many random faces and poses, their neighbours, and the neck."""
     triangles = skin.position_triangles.astype(np.int32)
-    matrix = perspective(1.5 / 11.3, 2, 40) @ look_at(np.array([0, 7.2, 12.5]), np.array([0, 7.12, 0.6]))
     seen = np.zeros(skin.positions_of.shape[0], bool)
+    poses = [(0, 0), (30, 0), (-30, 0), (0, 30), (0, -30), (30, 25), (-30, 25), (30, -25), (-30, -25)]
     for k in range(faces):
         weights = generator.uniform(-1, 1, len(head.names)) * (k > 0)
         positions = skin.positions_of @ head.shape(weights.astype(np.float32))
+        yaw, pitch = np.deg2rad(poses[k % len(poses)])
+        centre = np.array([0, 7.12, 0.6])
+        away = 11.9 * np.array([-np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
+        matrix = perspective(1.7 / 11.9, 2, 40) @ look_at(centre + away, centre)
         seen |= _visible(positions, matrix, _depth(positions, triangles, matrix, 1024), 0.0012)
     seen[np.unique(triangles[seen[triangles].any(1)])] = True
     height = (skin.positions_of @ head.base)[triangles][:, :, 1]

@@ -70,10 +70,10 @@ def _direction(x: float, y: float, z: float) -> Doubles:
     return normed
 
 
-KEY = _direction(-0.30, 0.42, 1.0)
+KEY = _direction(-0.24, 0.58, 1.0)
 DIRECTIONS = np.stack([KEY, _direction(0.70, 0.08, 0.85), _direction(0.6, 0.5, -0.75), _direction(-0.8, 0.3, -0.6)])
 """(4, 3) directions towards the key, the fill and two rim lights."""
-COLOURS = np.array([[1.55, 1.53, 1.50], [1.02, 1.03, 1.05], [0.62, 0.63, 0.65], [0.45, 0.45, 0.46]])
+COLOURS = np.array([[1.72, 1.70, 1.67], [0.80, 0.81, 0.83], [0.62, 0.63, 0.65], [0.45, 0.45, 0.46]])
 """(4, 3) linear RGB of the same lights."""
 AMBIENT = 1.25  # light from all around, relative to the first studio
 

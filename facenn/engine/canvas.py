@@ -5,7 +5,8 @@ At 512 pixels a picture has half the canvas's resolution. Decimetres as those of
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.interpolate import PchipInterpolator
+from scipy.ndimage import gaussian_filter, maximum_filter
 
 from facenn.engine.mesh import smoothstep
 from facenn.engine.wrinkles import relief
@@ -14,8 +15,11 @@ CANVAS = 400  # pixels per decimetre
 LEFT, RIGHT, LOW, HIGH = -0.8, 0.8, 6.0, 8.2  # decimetres that the canvas covers
 BEHIND = 0.0  # z behind which nothing of the canvas is painted
 
-# channels; LEAN_X and LEAN_Y mean -1..1, 128 = 0
-BLUSH, EYE_SHADOW, LINER, FRECKLES, MOLES, CIRCLES, LEAN_X, LEAN_Y, GROOVE, ZONE = range(10)
+# channels; LEAN_X and LEAN_Y mean -1..1, 128 = 0; PAINTED is 0 where no other holds anything
+BLUSH, EYE_SHADOW, LINER, FRECKLES, MOLES, CIRCLES, LEAN_X, LEAN_Y, GROOVE, ZONE, PAINTED = range(11)
+CHANNELS = 11
+LID = ((0.185, 0.22, 0.25, 0.31, 0.37, 0.40, 0.44), (7.330, 7.3575, 7.3706, 7.3785, 7.3706, 7.3600, 7.335))
+"""x and y of the upper lid's edge."""
 SAMPLED = 9  # channels that may be interpolated; a zone is a number
 
 Floats = NDArray[np.floating]
@@ -28,13 +32,13 @@ def on_canvas(positions: Floats) -> NDArray[np.float32]:
 
 
 def face_canvas() -> NDArray[np.uint8]:
-    """(H, W, 10) make-up, spots, circles under the eyes, and the relief of lines, on the front of the face."""
+    """(H, W, CHANNELS) make-up, spots, circles under the eyes, and the relief of lines, on the front of the face."""
     height, width = round((HIGH - LOW) * CANVAS), round((RIGHT - LEFT) * CANVAS)
     x, y = np.meshgrid(np.abs(LEFT + (np.arange(width) + 0.5) / CANVAS), HIGH - (np.arange(height) + 0.5) / CANVAS)
     lean_x, lean_y, depth, zones = relief(LEFT, LOW, (height, width), CANVAS, np.random.default_rng(4))
     generator = np.random.default_rng(21)
-    liner = np.exp(-(((y - (7.400 - 0.9 * (x - 0.30) ** 2)) / 0.014) ** 2))
-    liner *= smoothstep(0.17, 0.22, x) * smoothstep(0.50, 0.44, x)
+    liner = np.exp(-(((y - PchipInterpolator(*LID)(np.clip(x, LID[0][0], LID[0][-1])) - 0.006) / 0.011) ** 2))
+    liner *= smoothstep(0.18, 0.23, x) * smoothstep(0.45, 0.41, x)
     freckled = spot(x, y, 0.30, 7.1, 0.30, 0.14, 1) + spot(x, y, 0, 7.12, 0.2, 0.1, 1) + 0.15
     circles = spot(x, y, 0.29, 7.255, 0.13, 0.050, 1.5) + 0.6 * spot(x, y, 0.19, 7.30, 0.05, 0.07, 1)
     canvas = {BLUSH: spot(x, y, 0.46, 7.03, 0.17, 0.13, 1),
@@ -42,12 +46,14 @@ def face_canvas() -> NDArray[np.uint8]:
               FRECKLES: _spots((height, width), generator, 1100, 0.010) * np.clip(freckled, 0, 1),
               MOLES: _spots((height, width), generator, 26, 0.014), CIRCLES: circles,
               LEAN_X: lean_x, LEAN_Y: lean_y, GROOVE: depth}
-    result = np.zeros((height, width, 10), np.uint8)
+    result = np.zeros((height, width, CHANNELS), np.uint8)
     for channel, values in canvas.items():
         result[..., channel] = encoded(values, signed=channel in (LEAN_X, LEAN_Y))
     result[..., ZONE] = zones
+    blank = np.where(np.isin(np.arange(CHANNELS), (LEAN_X, LEAN_Y)), 128, 0)
     for edge in (result[0], result[-1], result[:, 0], result[:, -1]):  # what lies outside looks up the edge
-        edge[:] = np.where(np.isin(np.arange(10), (LEAN_X, LEAN_Y)), 128, 0)
+        edge[:] = blank
+    result[..., PAINTED] = maximum_filter((np.abs(result.astype(int) - blank) > 1).any(-1), 5)
     return result
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from facenn.engine import shading
 from facenn.engine.brows import BROW_STYLES
-from facenn.engine.hair import HAIR_STYLES
+from facenn.engine.hair_styles import HAIR_STYLES
 from facenn.engine.looks import Look
 from facenn.engine.sliders import ANCESTRIES, SHAPE_SLIDERS
 from facenn.engine.wrinkles import ZONES
@@ -100,13 +100,13 @@ BROW_CHOICE = Choice("eyebrows.style", "Eyebrows", "Style", tuple(BROW_STYLES), 
 HAIR_CHOICE = Choice("hair.style", "Hair", "Style", tuple(HAIR_STYLES), "bald")
 
 # Linear RGB from very light to very dark skin, chosen to span human skin under the studio light.
-SKIN_TONES = np.array([[0.62, 0.44, 0.36], [0.545, 0.345, 0.26], [0.44, 0.262, 0.18], [0.325, 0.178, 0.112],
-                       [0.20, 0.103, 0.062], [0.105, 0.052, 0.032]])
+SKIN_TONES = np.array([[0.62, 0.44, 0.37], [0.52, 0.335, 0.262], [0.40, 0.245, 0.178], [0.27, 0.155, 0.108],
+                       [0.145, 0.082, 0.058], [0.052, 0.030, 0.023]])
 HAIR_TONES = np.array([[0.011, 0.009, 0.008], [0.035, 0.020, 0.013], [0.10, 0.052, 0.026],
-                       [0.24, 0.15, 0.075], [0.44, 0.34, 0.22]])
+                       [0.22, 0.148, 0.086], [0.41, 0.33, 0.23]])
 IRIS_HUES = np.array([[0.16, 0.075, 0.030], [0.11, 0.12, 0.055], [0.11, 0.16, 0.21]])
 LIPSTICK, EYE_SHADOW, SHIRT = (0.38, 0.05, 0.07), (0.14, 0.06, 0.05), (0.30, 0.31, 0.33)
-SCLERA_BRIGHT, SCLERA_DULL = np.array([0.56, 0.53, 0.50]), np.array([0.36, 0.28, 0.24])
+SCLERA_BRIGHT, SCLERA_DULL = np.array([0.50, 0.475, 0.45]), np.array([0.32, 0.25, 0.215])
 HAIRLINE_REACH = 8.0  # degrees by which the slider moves the hairline either way
 
 
@@ -153,7 +153,8 @@ def _strengths(value: Callable[[str], float], hair_style: str) -> NDArray[np.flo
         strengths[shading.FIRST_ZONE + zone] = value(f"{group}.{name}")
     strengths[shading.HAIRLINE] = HAIRLINE_REACH * (2 * value("hair.hairline") - 1)
     strengths[shading.SCALP_STRENGTH] = 0 if hair_style == "bald" else 0.9
-    strengths[shading.RECEDES] = hair_style == "receding"
+    style = HAIR_STYLES[hair_style]
+    strengths[shading.RECEDES] = style is not None and style.recedes
     return strengths
 
 
@@ -164,7 +165,7 @@ def _portrait_look(named: Named) -> Look:
     warmth = 2 * value("skin.warmth") - 1
     tone = _along(SKIN_TONES, value("skin.tone")) * [1 + 0.07 * warmth, 1, 1 - 0.16 * warmth]
     hair = _along(HAIR_TONES, value("hair.lightness"))
-    hair = hair * (np.array([1.0, 1.0, 1.0]) + value("hair.redness") * np.array([0.5, -0.25, -0.5]))
+    hair = hair * (np.array([1.0, 1.0, 1.0]) + value("hair.redness") * np.array([0.38, -0.16, -0.38]))
     hair = hair + (np.array([0.34, 0.335, 0.33]) - hair) * 0.9 * value("hair.grey") ** 2
     iris = _along(IRIS_HUES, value("iris.hue")) * (0.25 + 1.0 * value("iris.lightness"))
     sclera = SCLERA_BRIGHT + (SCLERA_DULL - SCLERA_BRIGHT) * value("eyes.sclera")

@@ -143,8 +143,8 @@ def hairline(azimuth: Points) -> Points:
 
 
 def recession(azimuth: Points) -> Points:
-    """Degrees by which a receding hairline is higher at an azimuth in degrees."""
-    return np.interp(azimuth, [0, 10, 24, 36, 50, 64], [3, 4, 14, 18, 8, 0])
+    """Degrees by which the hairline lies higher where the temples recede, at an azimuth in degrees."""
+    return np.interp(azimuth, [0, 7, 20, 34, 46, 57, 66], [3, 5, 17, 24, 22, 9, 0])
 
 
 def below_collar(positions: Points) -> Points:

@@ -53,7 +53,7 @@ class SkinMaps:
 
     Attributes:
         texture: (TEXTURE, TEXTURE, 16) skin texture, channels as in ``facenn.engine.shading``.
-        canvas: (H, W, 10) face canvas, see ``facenn.engine.canvas``.
+        canvas: (H, W, CHANNELS) face canvas, see ``facenn.engine.canvas``.
     """
 
     def __init__(self, head: Head, skin: Part) -> None:
@@ -137,22 +137,21 @@ class SkinMaps:
         bare = (self._masks["ears"] > 0.3) | (y < 6.55)
         above = np.where(bare, -90, elevation - hairline(azimuth) + ragged) / shading.HAIRLINE_RANGE
         receded = above - recession(azimuth) / shading.HAIRLINE_RANGE
-        grain = 1 - 0.5 * smoothstep(0.0, 1.2, np.abs(noise(self._points, 14.0, 8, 2)))
         lips = 1 - np.clip(self._masks["lips"] * 1.5, 0, 1)
-        edge = 0.06 * noise(self._points, 20.0, 6, 2)  # beards do not end along a ruler
+        edge = 0.022 * noise(self._points, 30.0, 6, 2)  # beards do not end along a ruler
         jaw = smoothstep(7.04, 6.78, y - 0.50 * smoothstep(0.35, 0.75, x) + edge) * smoothstep(6.00, 6.24, y + edge)
         jaw = jaw * smoothstep(0.35, 0.62, z) * smoothstep(0.16, 0.34, x + edge)
         jaw = jaw * smoothstep(7.34, 7.02, y) * (1 - 0.5 * self._blob(0.34, 6.86, 0.12, 0.10))
-        moustache = smoothstep(0.30, 0.24, x + edge) * smoothstep(6.62, 6.70, y) * smoothstep(6.89, 6.835, y + edge)
+        moustache = smoothstep(0.31, 0.22, x + edge) * smoothstep(6.60, 6.70, y) * smoothstep(6.905, 6.83, y + edge)
         moustache = moustache * (z > 1.1) * (1 - 0.6 * spot(x, y, 0, 6.87, 0.022, 0.05, 1))
         chin = smoothstep(6.60, 6.50, y) * smoothstep(6.12, 6.28, y + edge) * smoothstep(0.36, 0.22, x + edge)
         chin = np.maximum(chin, smoothstep(6.68, 6.60, y) * spot(x, y, 0.265, 6.58, 0.05, 0.10, 1))
         chin = chin * (z > 0.8) * (1 - 0.7 * spot(x, y, 0.16, 6.52, 0.07, 0.05, 1))
         stretched = self._points * np.array([1, 0.28, 1], np.float32)
-        return {shading.SCALP: above, shading.RECEDED: receded, shading.JAW: jaw * lips * grain,
+        return {shading.SCALP: above, shading.RECEDED: receded, shading.JAW: jaw * lips,
                 shading.MOUSTACHE: moustache * lips, shading.CHIN: chin * lips,
                 shading.DOTS: smoothstep(0.15, 0.9, noise(self._points, 150.0, 11, 1)),
-                shading.STRANDS: smoothstep(-0.3, 0.8, noise(stretched, 150.0, 12, 1))}
+                shading.STRANDS: smoothstep(-0.8, 1.0, noise(stretched, 120.0, 12, 2))}
 
     def _labels(self) -> NDArray[np.uint8]:
         """Labels of the texels; brows and hair, which sliders move, are told apart while rendering."""

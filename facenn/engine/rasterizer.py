@@ -24,8 +24,10 @@ ATTRIBUTES = 12
 EDGE = f4(-1e-5)  # tolerance on barycentric coordinates, so that shared edges leave no gap
 FAR = f4(9)
 SHADOW_BIAS = f4(0.006)
-SHADOW_REACH = 7  # texels of the shadow map over which a shadow's edge is softened; odd
-HAIR_ALPHA, LASH_ALPHA = 90, 60  # of 255: below, the sample is see-through
+SHADOW_REACH, SHADOW_STEP = 9, 3  # texels of the shadow map over which a shadow's edge is softened
+SHADOW_SAMPLES = (2 * SHADOW_REACH // SHADOW_STEP + 1) ** 2
+HAIR_ALPHA = (40, 140, 190, 90)  # of 255, for each sample of a pixel: so a strand's edge covers a share of it
+LASH_ALPHA = 60  # of 255: below, the sample is see-through
 
 TILE = 16  # samples a side of the squares whose farthest depth tells which hair is hidden
 RENEWAL = 1000  # hair triangles after which these depths are looked up again
@@ -128,11 +130,11 @@ def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_sc
         kind, is_open = material[i], occlusion[i]
         column, row, z = int(shadow_screen[i, 0]), int(shadow_screen[i, 1]), shadow_screen[i, 2] - SHADOW_BIAS
         hits = f4(0)
-        for dy in range(-SHADOW_REACH, SHADOW_REACH + 1, 2):
-            for dx in range(-SHADOW_REACH, SHADOW_REACH + 1, 2):
+        for dy in range(-SHADOW_REACH, SHADOW_REACH + 1, SHADOW_STEP):
+            for dx in range(-SHADOW_REACH, SHADOW_REACH + 1, SHADOW_STEP):
                 if z <= shadow[min(max(row + dy, 0), side - 1), min(max(column + dx, 0), side - 1)]:
                     hits += f4(1)
-        lit = hits / f4((SHADOW_REACH + 1) * (SHADOW_REACH + 1))
+        lit = hits / f4(SHADOW_SAMPLES)
         up = ny * f4(0.5) + f4(0.5)
         red = ambient[0] * (f4(0.24) + f4(0.20) * up) * is_open
         green = ambient[1] * (f4(0.20) + f4(0.25) * up) * is_open
@@ -257,10 +259,12 @@ def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floa
                     tu = us * attributes[a, U] + vs * attributes[b, U] + ws * attributes[c, U]
                     tv = us * attributes[a, V] + vs * attributes[b, V] + ws * attributes[c, V]
                     if kind == HAIR:
-                        if _alpha(strands, tu, tv) < HAIR_ALPHA:
+                        if _alpha(strands, tu, tv) < HAIR_ALPHA[2 * (y & 1) + (x & 1)]:
                             continue
                     elif kind == LASH:
-                        seen = f4(_alpha(lashes, tu, tv)) * lash_strength * (f4(0.2) + f4(0.8) * tv)
+                        seen = f4(_alpha(lashes, tu, tv)) * (lash_strength * (f4(0.3) + f4(0.9) * tv) - f4(0.25))
+                        if tu > f4(0.5):  # the lower lashes are finer
+                            seen *= f4(0.4)
                         if seen < f4(LASH_ALPHA) * (f4(0.5) + f4(0.5) * f4((y & 1) * 2 + (x & 1))):
                             continue
                     elif tu <= 0:  # cloth stores its distance below the collar in u

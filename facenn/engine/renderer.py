@@ -11,11 +11,13 @@ from facenn.engine import rasterizer, shading
 from facenn.engine.camera import FRAME, STUDIO, Conditions, camera, lights, turned
 from facenn.engine.canvas import on_canvas
 from facenn.engine.characters import character
-from facenn.engine.hair import HAIR_STYLES, grow, lash_texture, strand_texture
+from facenn.engine.hair import grow
+from facenn.engine.hair_styles import HAIR_STYLES
 from facenn.engine.head import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
 from facenn.engine.looks import Look, SkinMaps
 from facenn.engine.mesh import Points, surroundings, triangle_normals
 from facenn.engine.rasterizer import CLOTH, EYE, HAIR, LASH, SKIN, Floats
+from facenn.engine.strands import lash_texture, strand_texture
 
 SIDE = 512  # pixels of a picture, unless told otherwise
 SHADOW_SIDE = 384
@@ -49,6 +51,7 @@ class _Piece:
     skin_position: NDArray[np.integer] | None = None  # where a vertex takes its normal from
     offset: Floats | None = None
     normals: Floats | None = None
+    root_height: Floats | None = None  # (T,) degrees of hair above the hairline
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class _Scene:
     vertex_material: NDArray[np.int32]
     triangles: NDArray[np.int32]
     triangle_material: NDArray[np.int32]
+    root_height: Floats  # (T,) degrees above the hairline; infinite for what is no hair
 
 
 def _wall(side: int) -> NDArray[np.uint8]:
@@ -185,9 +189,9 @@ class Engine:
                 on_skin[self._skin.position] = self._skin.uv
                 ears = self._maps.mask_at("ears", on_skin)
                 cards = grow(self._head, self._skin, ears, style, np.random.default_rng(11))
-                openness = np.ones(len(cards.uv), np.float32)
-                pieces.append(_Piece(cards.positions_of, cards.triangles, HAIR, cards.uv, openness,
-                                     np.zeros_like(cards.uv), offset=cards.offset, normals=cards.normals))
+                pieces.append(_Piece(cards.positions_of, cards.triangles, HAIR, cards.uv, cards.occlusion,
+                                     np.zeros_like(cards.uv), offset=cards.offset, normals=cards.normals,
+                                     root_height=cards.root_height))
             self._scenes[hair_style] = self._assemble(pieces)
         return self._scenes[hair_style]
 
@@ -197,7 +201,13 @@ class Engine:
         all_triangles = [p.triangles for p in pieces] + [self._eyeball_triangles] * 2
         shifted = [t + s for t, s in zip(all_triangles, starts, strict=False)]
         materials = [p.material for p in pieces] + [EYE, EYE]
-        eyes = np.repeat(np.array([[1, 0], [-1, 0]], np.float32), len(self._eyeball), 0)  # u: side of the nose
+        heights = [np.full(len(t), np.inf, np.float32) for t in all_triangles]
+        for k, piece in enumerate(pieces):
+            if piece.root_height is not None:
+                heights[k] = piece.root_height
+        # u tells on which side of the nose an eye lies; v and the place on the canvas hold its own frame
+        eyes = np.concatenate([np.stack([np.full(len(self._eyeball), side), self._eyeball[:, 2]], 1)
+                               for side in (1, -1)]).astype(np.float32)
         open_eyes = np.ones(len(eyes), np.float32)
         return _Scene(
             pieces=tuple(pieces),
@@ -205,10 +215,11 @@ class Engine:
             positions_of=sp.vstack([p.positions_of for p in pieces]).tocsr().astype(np.float32),
             uv=np.concatenate([*(p.uv for p in pieces), eyes]),
             occlusion=np.concatenate([*(p.occlusion for p in pieces), open_eyes]),
-            front=np.concatenate([*(p.front for p in pieces), np.zeros_like(eyes)]),
+            front=np.concatenate([*(p.front for p in pieces), *[self._eyeball[:, :2]] * 2]),
             vertex_material=np.repeat(np.array(materials, np.int32), sizes),
             triangles=np.concatenate(shifted).astype(np.int32),
             triangle_material=np.repeat(np.array(materials, np.int32), [len(t) for t in all_triangles]),
+            root_height=np.concatenate(heights),
         )
 
     def _geometry(self, vertices: Points, scene: _Scene) -> tuple[Floats, Floats, Floats]:
@@ -247,26 +258,28 @@ class Engine:
                 conditions: Conditions) -> Render:
         f4 = np.float32
         view, lamps = camera(conditions), lights(conditions)
+        shown = scene.root_height >= look.strengths[shading.HAIRLINE]
+        triangles, material = scene.triangles[shown], scene.triangle_material[shown]
         screen, shadow_screen = np.empty_like(positions), np.empty_like(positions)
         rasterizer.project(positions, view.view, f4(2 * self._side), screen)
         rasterizer.project(positions, view.light, f4(SHADOW_SIDE), shadow_screen)
         shadow = np.full((SHADOW_SIDE, SHADOW_SIDE), rasterizer.FAR, f4)
-        rasterizer.depth_map(shadow_screen, scene.triangles, scene.triangle_material, shadow)
+        rasterizer.depth_map(shadow_screen, triangles, material, shadow)
         attributes = np.empty((len(positions), rasterizer.ATTRIBUTES), f4)
         attributes[:, rasterizer.U:rasterizer.V + 1] = scene.uv
         attributes[:, rasterizer.FACE_X:rasterizer.FACE_Y + 1] = scene.front
         rasterizer.light_vertices(normals, occlusion, scene.vertex_material, shadow_screen, shadow, lamps.directions,
                                   lamps.colours, lamps.ambient, attributes)
-        rasterizer.visibility(screen, scene.triangles, scene.triangle_material, attributes, self._strands,
-                              self._lashes, look.strengths[shading.LASH_STRENGTH], self._triangle, self._weights[0],
+        rasterizer.visibility(screen, triangles, material, attributes, self._strands, self._lashes,
+                              look.strengths[shading.LASH_STRENGTH], self._triangle, self._weights[0],
                               self._weights[1], self._depth)
         picture = np.empty((self._side, self._side, 3), np.uint8)
         labels = np.empty((self._side, self._side), np.uint8)
-        shading.resolve(self._triangle, self._weights[0], self._weights[1], scene.triangles,
-                        scene.triangle_material, attributes, self._maps.texture, self._maps.canvas,
-                        self._maps.brows(look.brow_style), self._strands, look.colours, look.strengths,
-                        lamps.directions, lamps.colours, shading.TONE_CURVE, shading.LABEL_OF_MATERIAL,
-                        f4(view.half_tangent), f4(FRAME / self._side), self._background(conditions), picture, labels)
+        shading.resolve(self._triangle, self._weights[0], self._weights[1], triangles, material, attributes,
+                        self._maps.texture, self._maps.canvas, self._maps.brows(look.brow_style), self._strands,
+                        look.colours, look.strengths, lamps.directions, lamps.colours, shading.TONE_CURVE,
+                        shading.LABEL_OF_MATERIAL, f4(view.half_tangent), f4(FRAME / self._side),
+                        self._background(conditions), picture, labels)
         return Render(picture, labels)
 
     def _background(self, conditions: Conditions) -> NDArray[np.uint8]:

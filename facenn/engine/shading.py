@@ -20,6 +20,7 @@ from facenn.engine.canvas import (
     LEAN_Y,
     LINER,
     MOLES,
+    PAINTED,
     SAMPLED,
     ZONE,
 )
@@ -76,6 +77,7 @@ BROW_LEFT, BROW_LOW = (f4((brow.LEFT - front.LEFT) / (front.RIGHT - front.LEFT))
                        f4((brow.LOW - front.LOW) / (front.HIGH - front.LOW)))
 BROW_ACROSS, BROW_UP = (f4((front.RIGHT - front.LEFT) / (brow.RIGHT - brow.LEFT)),
                         f4((front.HIGH - front.LOW) / (brow.HIGH - brow.LOW)))
+SEAM = f4(0.02)  # difference of texture coordinates within a pixel from which they are not averaged
 LID_REACH = 0.06  # decimetres over which a lid darkens the eye below it
 
 _linear = np.linspace(0, 8, 4096) * 0.72
@@ -167,8 +169,8 @@ def _albedo(t: Floats, f: Floats, brow_cover: f4, groove: f4, colours: Floats, s
     stubble = grows * (f4(0.25) + f4(0.5) * t[DOTS]) * strengths[STUBBLE_STRENGTH]
     beard = max(t[JAW] * strengths[JAW_STRENGTH], max(t[CHIN] * strengths[CHIN_STRENGTH],
                                                       t[MOUSTACHE] * strengths[MOUSTACHE_STRENGTH]))
-    beard = clamp01(beard * (f4(0.62) + f4(0.65) * t[STRANDS]))
-    scalp = _scalp(t[SCALP], t[RECEDED], strengths) * (f4(0.72) + f4(0.4) * t[STRANDS])
+    beard = clamp01(beard * (f4(0.85) + f4(0.30) * t[STRANDS]))
+    scalp = _scalp(t[SCALP], t[RECEDED], strengths) * (f4(0.90) + f4(0.15) * t[STRANDS])
     scalp = clamp01(scalp) * strengths[SCALP_STRENGTH]
     pale = clamp01(colours[TONE, 1] * f4(2.6))
     for c in range(3):
@@ -192,10 +194,10 @@ def _albedo(t: Floats, f: Floats, brow_cover: f4, groove: f4, colours: Floats, s
         a = _mix(a, inside, t[INNER_MOUTH])
         a = _mix(a, blushed, f[BLUSH] * strengths[BLUSH_STRENGTH] * f4(0.6))
         a = _mix(a, colours[SHADOW_COLOUR, c], f[EYE_SHADOW] * strengths[SHADOW_STRENGTH])
-        a = _mix(a, f4(0.01), f[LINER] * strengths[LINER_STRENGTH])
+        a = _mix(a, f4(0.01), f[LINER] * (strengths[LINER_STRENGTH] + f4(1.2) * strengths[LASH_STRENGTH]))
         a = _mix(a, hair * f4(0.33) + tone * f4(0.12), stubble)
-        a = _mix(a, hair * f4(0.44), beard)
-        a = _mix(a, hair * f4(0.44), scalp)
+        a = _mix(a, hair * (f4(0.30) + f4(0.26) * t[STRANDS]), beard)
+        a = _mix(a, hair * (f4(0.34) + f4(0.20) * t[STRANDS]), scalp)
         out[c] = _mix(a, hair * (f4(0.95) - f4(0.60) * strengths[BROW_DEPTH]), brow_cover)
 
 
@@ -207,10 +209,15 @@ def _skin(A: Floats, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4, nz: f4,
 
     Lines and pores lean the normal; the light of the vertices follows to first order.
     """
-    _sample(texture, A[U], A[V], 15, t)
-    _sample(canvas, A[FACE_X], A[FACE_Y], SAMPLED, f)
-    zone = _nearest(canvas, A[FACE_X], A[FACE_Y], ZONE)
-    line = strengths[FIRST_ZONE + zone - 1] if zone > 0 else f4(0)
+    _sample(texture, A[U], A[V], 16, t)
+    line = f4(0)
+    if _nearest(canvas, A[FACE_X], A[FACE_Y], PAINTED) > 0:
+        _sample(canvas, A[FACE_X], A[FACE_Y], SAMPLED, f)
+        zone = _nearest(canvas, A[FACE_X], A[FACE_Y], ZONE)
+        if zone > 0:
+            line = strengths[FIRST_ZONE + zone - 1]
+    else:
+        f[:] = f4(0)
     hairless = f4(1) - _scalp(t[SCALP], t[RECEDED], strengths) * strengths[SCALP_STRENGTH]
     pores = strengths[PORE_STRENGTH] * hairless
     lean_x = (f[LEAN_X] - f4(128 / 255)) * f4(2) * line + (t[PORES_X] - f4(128 / 255)) * f4(2) * pores
@@ -234,14 +241,19 @@ def _skin(A: Floats, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4, nz: f4,
     pale = clamp01(colours[TONE, 1] * f4(2.6))
     rough = max(f4(0.60) - f4(0.06) * pale - f4(0.16) * gloss - f4(0.10) * strengths[OIL], f4(0.22))
     a2 = rough * rough * rough * rough
+    view = nx * vx + ny * vy + nz * vz
     for light in range(3):
         lx, ly, lz = directions[light, 0], directions[light, 1], directions[light, 2]
-        nh = max(_half_dot(lx, ly, lz, vx, vy, vz, nx, ny, nz), f4(0))
+        facing = nx * lx + ny * ly + nz * lz
+        if facing <= f4(0):
+            continue
+        along = lx * vx + ly * vy + lz * vz
+        half = f4(1) / math.sqrt(f4(2) + f4(2) * along + f4(1e-6))
+        nh = max((facing + view) * half, f4(0))
         spread = nh * nh * (a2 - f4(1)) + f4(1)
-        grazing = f4(1) - max(_half_dot(lx, ly, lz, vx, vy, vz, vx, vy, vz), f4(0))
+        grazing = max(f4(1) - (f4(1) + along) * half, f4(0))
         base = f4(0.026) + (f4(0.012) * gloss if light == 0 else f4(0))
         fresnel = base + (f4(1) - base) * grazing * grazing * grazing * grazing * grazing
-        facing = max(nx * lx + ny * ly + nz * lz, f4(0))
         share = A[LIT] if light == 0 else A[OPEN]
         s = a2 / (f4(3.14159) * spread * spread) * fresnel * facing * f4(0.33) * share * (f4(1) - f4(0.7) * brow_cover)
         for c in range(3):
@@ -256,7 +268,11 @@ def _eye(A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4
     ``above`` and ``below`` are the distances to the lids in decimetres: they shade the ball, and the lower one
     carries a wet line.
     """
-    angle, around = math.acos(min(max(nz, f4(-1)), f4(1))), math.atan2(ny, nx)
+    # the eye's own frame turns with the head, its light does not
+    ex, ey, ez = A[FACE_X], A[FACE_Y], A[V]
+    length = f4(1) / math.sqrt(ex * ex + ey * ey + ez * ez + f4(1e-12))
+    ex, ey, ez = ex * length, ey * length, ez * length
+    angle, around = math.acos(min(max(ez, f4(-1)), f4(1))), math.atan2(ey, ex)
     fibre = (f4(0.5) + f4(0.22) * math.sin(around * f4(31) + f4(3) * math.sin(around * f4(7)))
              + f4(0.20) * math.sin(around * f4(53) + angle * f4(20)))
     rim = f4(0.31) + f4(0.13) * strengths[IRIS_SIZE]
@@ -265,11 +281,13 @@ def _eye(A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4
     limbus = f4(0.30) + f4(0.70) * _smooth(rim, rim * f4(0.72), angle)
     pupil = _smooth(rim * f4(0.30), rim * f4(0.40), angle)
     white = f4(1) - f4(0.42) * clamp01((angle - rim) / f4(0.75))
-    inwards = clamp01(-nx * A[U])  # u tells on which side of the nose the eye lies
+    inwards = clamp01(-ex * A[U])  # u tells on which side of the nose the eye lies
     vein = clamp01((angle - f4(0.60)) / f4(0.5)) * (f4(0.25) + f4(0.45) * inwards)
     caruncle = _smooth(f4(0.62), f4(0.80), inwards) * f4(0.8)
-    from_above = f4(1.15) - f4(0.45) * clamp01((ny + f4(0.3)) / f4(0.65))
-    lid = f4(1) - f4(0.66) * math.exp(-above * f4(70)) - f4(0.20) * math.exp(-below * f4(110))
+    from_above = f4(1.15) - f4(0.45) * clamp01((ey + f4(0.3)) / f4(0.65))
+    fringe = f4(0.20) + f4(0.42) * strengths[LASH_STRENGTH]  # lashes shade the ball most at their roots
+    lid = f4(1) - f4(0.48) * math.exp(-above * f4(45)) - f4(0.22) * math.exp(-below * f4(110))
+    lid = max(lid - fringe * math.exp(-above * f4(90)), f4(0.04))
     for c in range(3):
         coloured = (colours[IRIS_OUTER, c] * (f4(0.55) + f4(0.60) * fibre) * (f4(1) - inner)
                     + colours[IRIS_INNER, c] * inner) * limbus
@@ -278,7 +296,7 @@ def _eye(A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4
         sclera = _mix(sclera, f4(0.42) if c == 0 else f4(0.24), vein)
         sclera = _mix(sclera, f4(0.40) if c == 0 else f4(0.19), caruncle)
         o[c] = _mix(sclera, coloured, iris) * A[RED + c] * lid
-    bulge = nz + f4(0.25) * clamp01((rim + f4(0.07) - angle) / (rim + f4(0.07)))
+    bulge = nz + f4(0.25) * clamp01((rim + f4(0.07) - angle) / (rim + f4(0.07)))  # the cornea
     scale = f4(1) / math.sqrt(nx * nx + ny * ny + bulge * bulge)
     nx, ny, nz = nx * scale, ny * scale, bulge * scale
     wet = math.exp(-below * f4(400)) * f4(0.10)
@@ -293,31 +311,39 @@ def _eye(A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4
 @nb.njit(fastmath=True, inline="always")
 def _hair(A: Floats, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4, nz: f4,
           strands: Bytes, colours: Floats, directions: Floats, lights: Floats, o: Floats, t: Floats) -> None:
-    """Kajiya-Kay: two lobes around a tangent that falls with gravity along the surface."""
+    """Kajiya-Kay around a tangent that falls with gravity along the surface, over light that wraps around strands.
+
+    Deep layers, where ``A[OPEN]`` is low, are darker and more saturated: light reaches them through other strands.
+    Fair strands scatter more light, so they keep less of their texture.
+    """
     _sample(strands, A[U], A[V], 1, t)
     if nx * vx + ny * vy + nz * vz < f4(0):
         nx, ny, nz = -nx, -ny, -nz
     down = f4(-0.989) * ny + f4(0.148) * nz
     tx, ty, tz = -nx * down, f4(-0.989) - ny * down, f4(0.148) - nz * down
     scale = f4(1) / math.sqrt(tx * tx + ty * ty + tz * tz + f4(1e-9))
-    bright = f4(0.25) + f4(1.5) * t[0]
+    is_open = A[OPEN]
+    fair = clamp01(colours[HAIR_COLOUR, 1] * f4(3))
+    contrast = f4(1.1) - f4(0.4) * fair
+    bright = f4(1) + contrast * (t[0] - f4(0.5)) * f4(1.6)
     for c in range(3):
-        o[c] = colours[HAIR_COLOUR, c] * bright * A[RED + c]
+        colour = colours[HAIR_COLOUR, c]
+        t[c] = colour * bright * (is_open + (f4(1) - is_open) * (f4(0.35) + f4(0.5) * colour))
+        o[c] = t[c] * A[RED + c] * f4(1.15)
     for light in range(3):
         lx, ly, lz = directions[light, 0], directions[light, 1], directions[light, 2]
         along = _half_dot(lx, ly, lz, vx, vy, vz, tx, ty, tz) * scale
         s = f4(1) - along * along
-        s2 = s * s
-        s8 = s2 * s2 * s2 * s2
+        s4 = s * s * s * s
+        s12 = s4 * s4 * s4
         facing = nx * lx + ny * ly + nz * lz
-        share = f4(0.25) + f4(0.75) * A[LIT] if light == 0 else A[OPEN]
-        diffuse = clamp01(facing * f4(0.6) + f4(0.4)) * f4(0.42)
-        shine = clamp01((facing + f4(0.2)) / f4(0.7))
-        shine = shine * shine * (f4(3) - f4(2) * shine)
+        share = f4(0.45) + f4(0.55) * A[LIT] if light == 0 else f4(0.3) + f4(0.7) * is_open
+        diffuse = clamp01(facing * f4(0.55) + f4(0.45)) * f4(0.40)
+        shine = clamp01((facing + f4(0.2)) / f4(1.0))
+        shine = shine * shine * is_open * is_open * (f4(0.3) + f4(1.4) * clamp01(bright - f4(0.5)))
+        white = f4(0.028) * (f4(1) - f4(0.5) * fair) * s12 * s12
         for c in range(3):
-            a = colours[HAIR_COLOUR, c] * bright
-            lobes = f4(0.04) * s8 * s8 * s8 * s8 * s8 + a * f4(0.35) * s8 * s2 * s
-            o[c] += lights[light, c] * share * (a * diffuse + lobes * shine)
+            o[c] += lights[light, c] * share * (t[c] * diffuse + (white + t[c] * f4(0.30) * s12) * shine)
 
 
 @nb.njit(fastmath=True, inline="always")
@@ -335,8 +361,10 @@ def _shade(kind: int, A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, t
         _hair(A, vx, vy, vz, nx, ny, nz, strands, colours, directions, lights, o, t)
     elif kind == MOUTH:
         # between lips that hardly part it is dark
-        seen = f4(1) - math.exp(-above * f4(14))
-        o[0], o[1], o[2] = f4(0.66) * A[RED] * seen, f4(0.60) * A[RED + 1] * seen, f4(0.52) * A[BLUE] * seen
+        seen = f4(1) - math.exp(-above * f4(30))
+        o[0] = _mix(f4(0.16) * colours[TONE, 0], f4(0.66), seen) * A[RED]
+        o[1] = _mix(f4(0.07) * colours[TONE, 1], f4(0.60), seen) * A[RED + 1]
+        o[2] = _mix(f4(0.07) * colours[TONE, 2], f4(0.52), seen) * A[BLUE]
     elif kind == CLOTH:
         rim = min(f4(0.55) + A[U] * f4(9), f4(1))
         for c in range(3):
@@ -386,7 +414,7 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
             sample_size: f4, background: Bytes, picture: Bytes, labels: Bytes) -> None:
     """Average 2x2 samples into pixels, and give each pixel the label that most of its samples show.
 
-    A pixel whose four samples show the same material is shaded once, at the mean of their attributes.
+    A pixel whose four samples show the same material is shaded and labelled once, at the mean of their attributes.
 
     Args:
         triangle: (2 S, 2 S) visibility buffer, with its weights ``first_weight`` and ``second_weight``.
@@ -396,7 +424,7 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
         material: (T,).
         attributes: (N, ATTRIBUTES).
         texture: (R, R, 16) skin texture, channels as above.
-        canvas: (H, W, 10) face canvas.
+        canvas: (H, W, CHANNELS) face canvas.
         brows: (H, W, 3) eyebrows.
         strands: (H, W, 2) hair cards.
         colours: (COLOURS, 3) of the look.
@@ -434,7 +462,7 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
             vy = -(f4(1) - (f4(y) + f4(0.5)) / f4(side) * f4(2)) * half_tangent
             vz = f4(1) / math.sqrt(vx * vx + vy * vy + f4(1))
             vx, vy = vx * vz, vy * vz
-            above, below = f4(0), f4(0)
+            above, below, first_u, first_v, seam = f4(0), f4(0), f4(0), f4(0), False
             for q in range(ATTRIBUTES):
                 mean[q] = f4(0)
             for c in range(3):
@@ -455,6 +483,10 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
                 if same:
                     for q in range(ATTRIBUTES):
                         mean[q] += f4(0.25) * one[q]
+                    if s == 0:
+                        first_u, first_v = one[U], one[V]
+                    elif abs(one[U] - first_u) + abs(one[V] - first_v) > SEAM:
+                        seam = True
                 else:
                     if material[hit] in (EYE, MOUTH):
                         above = f4(_distance_to_lid(triangle, material, row, column, -1, reach)) * sample_size
@@ -463,11 +495,13 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
                            strengths, directions, lights, o, t, face)
                     for c in range(3):
                         total[c] += _level(o[c], curve)
-                if material[hit] == SKIN:
-                    sample_label[s] = _skin_label(one, texture, brows, strengths, o)
-                else:
-                    sample_label[s] = label_of[material[hit]]
+                if not same:
+                    is_skin = material[hit] == SKIN
+                    sample_label[s] = (_skin_label(one, texture, brows, strengths, o) if is_skin
+                                       else label_of[material[hit]])
             if same:
+                if seam:
+                    mean[U], mean[V] = first_u, first_v
                 if kind in (EYE, MOUTH):
                     above = f4(_distance_to_lid(triangle, material, 2 * y, 2 * x, -1, reach)) * sample_size
                     below = f4(_distance_to_lid(triangle, material, 2 * y, 2 * x, 1, reach)) * sample_size
@@ -475,9 +509,10 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
                        directions, lights, o, t, face)
                 for c in range(3):
                     picture[y, x, c] = np.uint8(_level(o[c], curve))
-            else:
-                for c in range(3):
-                    picture[y, x, c] = np.uint8(total[c] * f4(0.25))
+                labels[y, x] = _skin_label(mean, texture, brows, strengths, o) if kind == SKIN else label_of[kind]
+                continue
+            for c in range(3):
+                picture[y, x, c] = np.uint8(total[c] * f4(0.25))
             best, most = 0, 0
             for s in range(4):
                 votes = 0

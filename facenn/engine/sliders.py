@@ -33,9 +33,10 @@ ENDS = {("decr", "incr"): "less to more", ("down", "up"): "down to up", ("in", "
 REGION_GAIN = {"head": 0.42, "forehead": 0.40, "eyebrows": 0.65, "eyes": 0.55, "nose": 0.45, "mouth": 0.45,
                "cheek": 0.60, "chin": 0.45, "ears": 0.45, "neck": 0.40}
 SLIDER_GAIN = {"neck.double": 0.65, "head.age": 0.45, "head.fat": 0.60, "forehead.nubian": 0.30,
-               "mouth.scale_depth": 0.40, "mouth.upperlip_height": 0.70, "mouth.upperlip_ext": 0.60,
-               "mouth.upperlip_middle": 0.55, "mouth.dimples": 0.70, "nose.width1": 0.90, "nose.width2": 0.90,
-               "nose.greek": 0.75, "nose.curve": 0.65, "eyes.fold_angle": 0.75, "eyes.fold_shape": 0.75,
+               "mouth.scale_depth": 0.40, "mouth.upperlip_height": 0.70, "mouth.upperlip_ext": 0.80,
+               "mouth.upperlip_middle": 0.60, "mouth.dimples": 0.75, "mouth.lowerlip_ext": 0.65,
+               "mouth.upperlip_volume": 0.60, "eyes.corner1": 0.65, "nose.width1": 0.90, "nose.width2": 0.90,
+               "nose.greek": 0.75, "nose.curve": 0.65, "eyes.fold_angle": 0.75, "eyes.fold_shape": 0.95,
                "eyes.bag_depth": 0.75, "head.back_depth": 0.50, "nose.septum_angle": 0.50,
                "nose.trans_backward": 0.50, "nose.compression": 1.20, "nose.flaring": 0.60,
                "nose.volume": 0.60, "ears.scale_depth": 0.70, "chin.cleft": 0.65, "eyes.epicanthus": 0.80,

@@ -40,7 +40,7 @@ class _Line:
 _LINES = (
     _Line("folds", ((0.182, 7.00), (0.225, 6.915), (0.270, 6.83), (0.300, 6.75), (0.305, 6.70)), 0.018, 1.0),
     _Line("folds", ((0.190, 6.99), (0.250, 6.88), (0.315, 6.76)), 0.045, 0.8),
-    *(_Line("forehead", ((0.0, y), (0.12, y + 0.012), (0.26, y + 0.004), (0.42, y - 0.022)), 0.010, depth, 0.008)
+    *(_Line("forehead", ((0.0, y), (0.12, y + 0.012), (0.26, y + 0.004), (0.42, y - 0.022)), 0.010, 0.8 * depth, 0.011)
       for y, depth in ((7.655, 0.5), (7.725, 0.9), (7.795, 1.0), (7.87, 0.8), (7.945, 0.5))),
     *(_Line("corners", ((0.475, 7.345), (0.53, (7.345 + end) / 2), (0.60, end)), 0.007, depth, 0.004)
       for end, depth in ((7.43, 0.7), (7.385, 0.9), (7.34, 1.0), (7.295, 0.8), (7.25, 0.5))),
@@ -89,7 +89,7 @@ def relief(left: float, bottom: float, shape: tuple[int, int], scale: float, gen
         down, across = np.gradient(surface, 1 / scale)
         here = zones == z
         rise_x[here], rise_y[here] = -across[here], down[here]
-    slopes = [np.tanh(0.012 * rise).astype(np.float32) for rise in (rise_x, rise_y)]
+    slopes = [np.tanh(0.010 * rise).astype(np.float32) for rise in (rise_x, rise_y)]
     return slopes[0], slopes[1], deepest, np.where(deepest > 0.004, zones + 1, 0).astype(np.uint8)
 
 

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from facenn.engine.hair import CARD_COLUMNS, HAIR_STYLES, HairCards, HairStyle, grow, lash_texture, strand_texture
-from facenn.engine.head import Head, Part
+from facenn.engine.head import SKULL, Head, Part, azimuth_elevation, hairline
 
+ORDER = ("bald", "buzz", "crop", "slick", "side_part", "fringe", "bob", "long", "tied_back", "curly", "afro",
+         "receding")
 GROWN = {name: style for name, style in HAIR_STYLES.items() if style is not None}
 
 
@@ -20,6 +22,12 @@ def style(request: pytest.FixtureRequest) -> HairStyle:
 @pytest.fixture(scope="module")
 def cards(head: Head, skin: Part, style: HairStyle) -> HairCards:
     return grown(head, skin, style)
+
+
+def test_hair_styles_come_in_the_order_of_the_editor() -> None:
+    assert tuple(HAIR_STYLES) == ORDER
+    assert [name for name, style in HAIR_STYLES.items() if style is None] == ["bald", "buzz"]
+    assert [name for name, style in GROWN.items() if style.recedes] == ["receding"]
 
 
 def test_cards_are_whole_ribbons_on_the_strand_texture(cards: HairCards, style: HairStyle) -> None:
@@ -48,16 +56,74 @@ def test_cards_surround_the_skull_with_unit_normals(cards: HairCards, head: Head
     assert np.ptp(positions[:, 0]) > 1.2
 
 
-def test_cards_leave_the_eyes_free(cards: HairCards, head: Head) -> None:
-    positions = cards.positions_of @ head.base + cards.offset
-    x, y, z = np.abs(positions[:, 0]), positions[:, 1], positions[:, 2]
-    assert not ((z > 0.9) & (x < 0.4) & (y > 7.0) & (y < 7.4)).any()
+def test_cards_leave_the_face_free(cards: HairCards, head: Head) -> None:
+    positions = (cards.positions_of @ head.base + cards.offset)[cards.triangles[cards.root_height >= 0]]
+    x, y, z = np.abs(positions[..., 0]), positions[..., 1], positions[..., 2]
+    assert not ((z > 0.9) & (x < 0.45) & (y > 6.3) & (y < 7.5)).any()
 
 
-def test_cards_are_sorted_front_to_back(cards: HairCards, head: Head, style: HairStyle) -> None:
+@pytest.mark.parametrize("name", ["slick", "side_part", "long", "tied_back"])
+def test_hair_without_a_fringe_leaves_the_forehead_free(head: Head, skin: Part, name: str) -> None:
+    cards = grown(head, skin, GROWN[name])
+    positions = (cards.positions_of @ head.base + cards.offset)[cards.triangles[cards.root_height >= 0]]
+    x, y, z = np.abs(positions[..., 0]), positions[..., 1], positions[..., 2]
+    assert not ((z > 0.9) & (x < 0.3) & (y < 7.9)).any()
+
+
+def test_triangles_are_sorted_front_to_back(cards: HairCards, head: Head) -> None:
+    depth = (cards.positions_of @ head.base + cards.offset)[:, 2][cards.triangles].max(1)
+    assert (np.diff(depth) < 1e-4).all()
+
+
+def test_occlusion_is_a_share_and_darkens_roots(cards: HairCards, style: HairStyle) -> None:
+    assert (cards.occlusion >= 0).all()
+    assert (cards.occlusion <= 1).all()
+    along = cards.occlusion.reshape(-1, style.segments + 1, 2).mean((0, 2))
+    assert along[0] < 0.95 * along[style.segments // 2]
+
+
+def test_root_height_is_one_number_per_card_down_to_the_lowest_hairline(cards: HairCards, style: HairStyle) -> None:
+    assert cards.root_height.shape == (len(cards.triangles),)
+    card = cards.triangles[:, 0] // (2 * (style.segments + 1))
+    lowest, highest = np.full(card.max() + 1, np.inf), np.full(card.max() + 1, -np.inf)
+    np.minimum.at(lowest, card, cards.root_height)
+    np.maximum.at(highest, card, cards.root_height)
+    assert np.array_equal(lowest, highest)
+    assert -12 < cards.root_height.min() < -6
+    assert cards.root_height.max() > 40
+
+
+def test_a_higher_hairline_leaves_fewer_cards_whose_roots_start_higher(head: Head, skin: Part) -> None:
+    cards = grown(head, skin, GROWN["crop"])
+    roots = (cards.positions_of @ head.base + cards.offset)[::2 * (GROWN["crop"].segments + 1)]
+    counts, lowest = [], []
+    for offset in (-8, 0, 8):
+        shown = cards.triangles[cards.root_height >= offset]
+        card = np.unique(shown // (2 * (GROWN["crop"].segments + 1)))
+        front = roots[card][np.abs(roots[card, 0]) < 0.25]
+        counts.append(len(shown))
+        lowest.append(front[front[:, 2] > 0.8, 1].min())
+    assert counts[0] > counts[1] > counts[2] > 0
+    assert lowest[0] < lowest[1] - 0.05 < lowest[2] - 0.1
+
+
+def test_receding_hair_leaves_the_temples_bare(head: Head, skin: Part) -> None:
+    def at_the_temples(name: str) -> int:
+        cards = grown(head, skin, GROWN[name])
+        roots = (cards.positions_of @ head.base + cards.offset)[::2 * (GROWN[name].segments + 1)]
+        shown = np.unique(cards.triangles[cards.root_height >= 0] // (2 * (GROWN[name].segments + 1)))
+        azimuth, elevation = azimuth_elevation(roots[shown] - SKULL)
+        return int(((azimuth > 25) & (azimuth < 45) & (elevation < hairline(azimuth) + 12)).sum())
+
+    assert at_the_temples("receding") == 0
+    assert at_the_temples("crop") > 10
+
+
+def test_cards_behind_the_head_are_not_grown(head: Head, skin: Part) -> None:
+    cards = grown(head, skin, GROWN["crop"])
     positions = cards.positions_of @ head.base + cards.offset
-    per_card = positions[cards.triangles].mean(1)[:, 2].reshape(-1, 2 * style.segments)
-    assert (np.diff(per_card.max(1)) < 0.1).all()
+    hidden = (positions[:, 2] < -0.3) & (np.abs(positions[:, 0]) < 0.4) & (positions[:, 1] < 7.8)
+    assert not hidden.any()
 
 
 def test_the_same_generator_grows_the_same_cards(head: Head, skin: Part) -> None:
@@ -87,6 +153,7 @@ def test_strand_texture_has_see_through_borders_between_cards() -> None:
     assert texture.shape == (256, 48 * CARD_COLUMNS, 2)
     coverage = texture[..., 1].astype(float).reshape(256, CARD_COLUMNS, 48)
     assert coverage[:, :, [0, 47]].max() < 90
+    assert coverage[20:100, :4, 18:30].mean() > 240
     assert (coverage[:100].mean((0, 2)) > coverage[-20:].mean((0, 2))).all()
 
 

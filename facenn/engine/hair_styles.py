@@ -1,0 +1,162 @@
+"""The hair styles as data: where the strands of each go, how long they are, and how they stand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facenn.engine.mesh import smoothstep, unit
+from facenn.engine.strands import CURLY, STRAIGHT
+
+Floats = NDArray[np.floating]
+Flow = Callable[[Floats], Floats]
+Length = Callable[[Floats, Floats], Floats]
+
+CROWN = np.array([0, 8.20, -0.40])
+
+
+@dataclass(frozen=True)
+class HairStyle:
+    """How the cards of a style grow; lengths in decimetres, angles in degrees.
+
+    Attributes:
+        cards: how many are tried.
+        length: of each card, from the unsigned azimuth and the elevation of its root.
+        flow: wanted direction at points on the head.
+        width: of a card.
+        lift: distance of the outermost layer from the skin, on top of the head; less at the sides.
+        segments: of a card.
+        stand: how much a card leaves the scalp along the normal at its root, 0..1.
+        hug: how strongly a card is held at its layer's distance from the skin, 0..1.
+        gravity: downward pull per decimetre.
+        jitter: randomness of the direction.
+        pull: how strongly the flow bends a card on its way, 0..1.
+        spread: randomness of the length, as a share.
+        curl: radius of the curls.
+        turns: curls along a card.
+        columns: of the strand texture, [first, last).
+        fray: share of a card along which it breaks up into strands.
+        cut: height at which hanging hair ends.
+        curtain: azimuth inside of which nothing hangs over the face.
+        bangs: share of the cards above the forehead that become a fringe.
+        covers_ears: True when the hair lies on the ears, False when it passes behind them.
+        recedes: True when the temples do, by ``facenn.engine.head.recession``.
+    """
+
+    cards: int
+    length: Length
+    flow: Flow
+    width: float
+    lift: float
+    segments: int
+    stand: float = 0.0
+    hug: float = 0.0
+    gravity: float = 0.0
+    jitter: float = 0.1
+    pull: float = 0.3
+    spread: float = 0.2
+    curl: float = 0.0
+    turns: float = 0.0
+    columns: tuple[int, int] = STRAIGHT
+    fray: float = 0.45
+    cut: float = 0.0
+    curtain: float = 0.0
+    bangs: float = 0.0
+    covers_ears: bool = False
+    recedes: bool = False
+
+
+def fringe_length(azimuth: Floats, elevation: Floats) -> Floats:
+    """Length of a card that falls from its root to just above the brows, and beside the face to the ears."""
+    end = np.interp(azimuth, [0, 40, 55, 68, 90, 180], [11, 9, 2, -7, -6, -25])
+    return np.maximum(np.deg2rad(elevation - end) * 1.0, 0.14)
+
+
+def _short(top: float, sides: float) -> Length:
+    def length(azimuth: Floats, elevation: Floats) -> Floats:
+        upper: Floats = smoothstep(8, 40, elevation)
+        return sides + (top - sides) * upper
+
+    return length
+
+
+def _even(value: float) -> Length:
+    return lambda azimuth, elevation: np.full(len(azimuth), value)
+
+
+def _upswept(lean: float) -> Flow:
+    """Up and a little aside above the forehead, down and back at the sides."""
+    def flow(points: Floats) -> Floats:
+        high: Floats = smoothstep(7.6, 8.0, points[:, 1])
+        direction = np.empty_like(points)
+        direction[:, 0] = lean * high + 0.25 * np.sign(points[:, 0]) * high
+        direction[:, 1] = 1.0 * high - 0.8 * (1 - high)
+        direction[:, 2] = -0.15 * high - 0.5 * (1 - high)
+        return unit(direction)
+
+    return flow
+
+
+def _back(points: Floats) -> Floats:
+    direction = np.zeros_like(points)
+    direction[:, 1] = 0.25 - 0.9 * smoothstep(0.2, -0.6, points[:, 2])
+    direction[:, 2] = -1
+    return unit(direction)
+
+
+def _towards(target: tuple[float, float, float]) -> Flow:
+    return lambda points: unit(np.array(target) - points)
+
+
+def _from_crown(points: Floats) -> Floats:
+    return unit((points - CROWN) * [1, 0.6, 1])
+
+
+def _from_parting(parting: float, *, rise: float, back: float) -> Flow:
+    """Away from a parting; ``rise`` lifts it off the forehead before it falls."""
+    def flow(points: Floats) -> Floats:
+        across, front = points[:, 0] - parting, smoothstep(0.2, 1.0, points[:, 2])
+        direction = np.empty_like(points)
+        outer = smoothstep(0.25, 0.62, np.abs(points[:, 0]))
+        direction[:, 0] = np.where(across < 0, -1, 1) * (1 - 0.75 * outer)
+        direction[:, 1] = rise * front * (1 - outer) - 1.0 * outer
+        direction[:, 2] = -back * front - 0.25 * (1 - front)
+        return unit(direction)
+
+    return flow
+
+
+HAIR_STYLES: dict[str, HairStyle | None] = {
+    "bald": None,
+    "buzz": None,  # painted on the scalp
+    "crop": HairStyle(
+        900, _short(0.30, 0.09), _upswept(0.25), width=0.12, lift=0.05, segments=4, stand=0.45, jitter=0.16,
+        spread=0.3),
+    "slick": HairStyle(
+        760, _short(0.95, 0.5), _back, width=0.13, lift=0.13, segments=6, stand=0.08, hug=0.9, jitter=0.02, pull=0.5),
+    "side_part": HairStyle(
+        840, _short(0.62, 0.22), _from_parting(-0.28, rise=0.45, back=0.15), width=0.14, lift=0.16, segments=6,
+        stand=0.12, hug=0.8, gravity=0.3, jitter=0.05, pull=0.4),
+    "fringe": HairStyle(
+        800, fringe_length, _from_crown, width=0.13, lift=0.13, segments=6, stand=0.1, hug=0.8, gravity=0.5,
+        jitter=0.06, spread=0.1, fray=0.16),
+    "bob": HairStyle(
+        720, _even(2.0), _from_parting(0.0, rise=-0.1, back=0.25), width=0.19, lift=0.13, segments=9, hug=0.8,
+        gravity=3.0, jitter=0.03, curl=0.015, turns=1.0, fray=0.2, cut=6.42, curtain=66, bangs=0.75, covers_ears=True),
+    "long": HairStyle(
+        640, _even(2.9), _from_parting(-0.06, rise=0.0, back=0.3), width=0.21, lift=0.11, segments=10, hug=0.8,
+        gravity=3.0, jitter=0.03, curl=0.025, turns=1.2, fray=0.15, cut=5.8, curtain=66, covers_ears=True),
+    "tied_back": HairStyle(
+        720, _even(0.95), _towards((0, 7.75, -0.7)), width=0.13, lift=0.05, segments=6, stand=0.05, hug=1.0,
+        jitter=0.015, pull=0.6),
+    "curly": HairStyle(
+        640, _short(0.50, 0.60), _from_parting(-0.12, rise=0.5, back=0.0), width=0.11, lift=0.16, segments=9,
+        stand=0.45, gravity=1.6, jitter=0.2, curl=0.055, turns=2.4, columns=CURLY, curtain=60, covers_ears=True),
+    "afro": HairStyle(
+        800, _short(0.26, 0.20), _from_crown, width=0.15, lift=0.10, segments=6, stand=0.95, jitter=0.2, pull=0.02,
+        curl=0.05, turns=1.6, columns=CURLY),
+    "receding": HairStyle(
+        800, _short(0.20, 0.08), _upswept(0.15), width=0.11, lift=0.04, segments=4, stand=0.35, jitter=0.16,
+        spread=0.3, recedes=True),
+}
