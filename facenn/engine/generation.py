@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from facenn.engine import people
 from facenn.engine.characters import character
 from facenn.engine.head import ASSET
 from facenn.engine.renderer import Engine
@@ -55,7 +56,7 @@ def face_name(index: int) -> str:
 
 def random_vector(schema: ParameterSchema, seed: int, index: int) -> Vector:
     """(size,) parameters of face ``index``: a function of seed and index alone."""
-    return schema.sample(np.random.default_rng([seed, index]))
+    return people.sample(schema, np.random.default_rng([seed, index]))
 
 
 def image_paths(folder: Path, index: int) -> tuple[Path, Path]:

@@ -74,6 +74,12 @@ def test_random_vector_depends_on_seed_and_number_alone(tmp_path: Path, sketcher
     assert len(np.unique(vectors, axis=0)) == COUNT
 
 
+def test_random_vector_is_mostly_a_believable_person() -> None:
+    gender = SCHEMA.columns.index("person.gender")
+    drawn = np.array([random_vector(SCHEMA, 1, i)[gender] for i in range(300)])
+    assert (abs(drawn - 0.5) > 0.2).mean() > 0.75  # 0.6 of evenly drawn faces
+
+
 def test_progress_counts_up_to_all_pictures(tmp_path: Path, sketcher: Sketcher) -> None:
     assert draw(tmp_path, count=2 * CHUNK + 3)[2] == [0, CHUNK, 2 * CHUNK, 2 * CHUNK + 3]
     assert draw(tmp_path, count=2 * CHUNK + 3)[2] == [2 * CHUNK + 3]
