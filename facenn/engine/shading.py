@@ -233,7 +233,7 @@ def _skin(A: Floats, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4, nz: f4,
                                                               + lean_y * directions[light, 1])
     for c in range(3):
         o[c] *= max(A[RED + c] + relief, f4(0.35) * A[RED + c])
-    nx, ny = nx + lean_x, ny + lean_y
+    nx, ny = nx + f4(0.6) * lean_x, ny + f4(0.6) * lean_y  # full relief would sparkle below the size of a pixel
     scale = f4(1) / math.sqrt(nx * nx + ny * ny + nz * nz)
     nx, ny, nz = nx * scale, ny * scale, nz * scale
     wet = t[LIPS] * (f4(2) * strengths[LIP_GLOSS] - f4(0.6))
