@@ -14,10 +14,10 @@ EYES = (33, 263)  # outer corners
 # Each weight is that of a mean square, so that the terms compare whatever the number of their entries.
 IDENTITY = 1.0  # |difference of unit embeddings|^2 = 2 (1 - cosine)
 LANDMARKS = 60.0  # in distances between the eyes; a typical error of 0.05 counts as much as 0.15 of identity
-TONE = 12.0  # sRGB in [0, 1]: skin that is off by 0.1 counts 0.12
-RELIEF = 4.0  # powers of e; brows of the wrong thickness differ by about 0.3 in a tenth of the spots
+TONE = 20.0  # sRGB in [0, 1]; skin that is off by 0.1 counts 0.2
+RELIEF = 8.0  # powers of e; brows of the wrong thickness differ by about 0.3 in a tenth of the spots
 AROUND = 3.0  # sRGB in [0, 1]; weak: what is around a face may be hair, a hat or a wall
-PRIOR = 0.15  # of the whole way from neutral to the end
+PRIOR = 0.4  # of the whole way from neutral to the end; less lets freckles and lipstick please the recognition network
 
 # Beyond these a difference counts ever less: highlights, shadows, glasses, what the engine has not got.
 TONE_SCALE, RELIEF_SCALE, AROUND_SCALE = 0.15, 0.25, 0.25

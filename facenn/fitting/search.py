@@ -1,6 +1,6 @@
 """The fit on the engine itself: a start from the library, Gauss-Newton on the sliders, a search over the choices."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ from facenn.schema import ParameterSchema, Vector
 
 NEAREST = 6  # people of the library that are tried as starts, and whose hair is tried on
 HAIR = "Hair"  # the group of the sliders and the choice that are taken over from people with similar surroundings
+APPEARANCE = ("tone", "relief", "around")  # what decides choices: recognition likes a fringe to hide a forehead under
 CHEAP_STEPS = 1  # after each Gauss-Newton step, with the Jacobian that the last step has corrected
 SATURATED = 0.02  # a round that lowers the loss by a smaller part is the last one
 
@@ -49,10 +50,17 @@ class Search:
         seen = self.observer.observe(vectors, self.near, passes=passes)
         return seen, self.comparison.residuals(seen, sliders_of(vectors, self.schema))
 
-    def pick(self, vectors: Vector) -> Vector:
-        """(P,) the best of (B, P) parameters, whose faces may be anywhere near; the next ones are sought there."""
+    def pick(self, vectors: Vector, *, by: Sequence[str] | None = None) -> Vector:
+        """(P,) the best of (B, P) parameters, whose faces may be anywhere near; the next ones are sought there.
+
+        Args:
+            vectors: to choose from.
+            by: terms that decide; None means all.
+        """
         seen, residuals = self.see(vectors, passes=PASSES)
-        chosen = int(robust_loss(residuals, self.comparison.scales).argmin())
+        losses = (robust_loss(residuals, self.comparison.scales) if by is None
+                  else np.sum([self.comparison.only(residuals, name) for name in by], 0))
+        chosen = int(losses.argmin())
         self.near = seen.points[chosen]
         best_one: Vector = vectors[chosen]
         return best_one
@@ -86,7 +94,7 @@ def fit_on_engine(photo: Sights, library: Library, observer: Observer, *, rounds
     schema, comparison = library.schema, Comparison(photo, library.layout, library.schema)
     search = Search(observer, comparison, schema, library.reference)
     vector = search.pick(starts(photo, library, comparison))
-    vector = search.pick(with_hair_of(vector, library, comparison))
+    vector = search.pick(with_hair_of(vector, library, comparison), by=APPEARANCE)
     for done in range(1, rounds + 1):
         vector = choose_options(search, vector)
         vector, gained = step(search, vector)
@@ -126,7 +134,7 @@ def choose_options(search: Search, vector: Vector) -> Vector:
     for where in search.schema.slices.values():
         tried = np.repeat(vector[None], where.stop - where.start, 0)
         tried[:, where] = np.eye(where.stop - where.start)
-        vector = search.pick(tried)
+        vector = search.pick(tried, by=APPEARANCE)
     return vector
 
 

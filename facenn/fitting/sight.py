@@ -21,7 +21,7 @@ SIDE = 256  # pixels of the compared pictures: the recognition network sees 112,
 MESH = 468  # landmarks that are compared; the irises after them say where somebody looks
 GRID = 64  # spots of the skin per side of a picture: half a brow's height apart
 BLUR = 3.0  # spots; what is coarser is light and tone, what is finer are brows, lids, lips and folds
-PATCH = 5  # spots per side of a patch of skin whose colour counts as one
+PATCH = 3  # spots per side of a patch of skin whose colour counts as one: about the height of a lip
 DARK = 0.04  # added before the logarithm, or noise in black pupils would outweigh everything
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 

@@ -74,6 +74,8 @@ class Studio:
         # spawn: a forked child would inherit the locks of the numerical libraries' threads
         self._pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"),
                                          initializer=_open, initargs=(setting,))
+        for _ in range(workers):
+            self._pool.submit(_ready)  # a process starts with its first task, and takes seconds: better now
 
     def __enter__(self) -> "Studio":
         return self
@@ -118,6 +120,10 @@ def _open(setting: Setting) -> None:
     torch.set_num_threads(1)  # one process per core draws faster than threads that wait for each other
     threadpool_limits(1)
     _painters[:] = [Painter(setting)]
+
+
+def _ready() -> None:
+    """Nothing to do but to be started."""
 
 
 def _observe(vectors: Vector, near: Floats, passes: int) -> Sights:

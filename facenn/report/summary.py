@@ -97,12 +97,15 @@ def dlib_measure(distance: float) -> Measure:
 
 
 def check_summary(summary: FitSummary) -> None:
-    """Refuse a face, option scores or measures that do not fit together.
+    """Refuse a face, pictures, option scores or measures that do not fit together.
 
     Raises:
+        FormatError: neither the engine's nor the Imitator's picture.
         SchemaError: a vector or option scores that do not fit the schema, or a vector that is not projected.
         TrainingError: a measure that is not a finite number.
     """
+    if summary.engine is None and summary.imitator is None:
+        raise FormatError("expected the engine's or the Imitator's picture of the face, got neither")
     schema, vector = summary.schema, summary.schema.check(summary.vector)
     if vector.ndim != 1 or not np.array_equal(schema.project(vector), vector):
         raise SchemaError(f"expected one projected face of character {schema.character}: shape "
