@@ -3,7 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,6 @@ import typer
 from facenn.config import PARAMS, Params, Section, load_params
 from facenn.errors import ConfigError, FacennError, MissingFileError
 from facenn.steps.places import (
-    CHAMPION,
     MODELS,
     PRETRAINED,
     RENDERS,
@@ -26,13 +25,14 @@ from facenn.steps.places import (
 
 if TYPE_CHECKING:
     from facenn.steps.model import Store
-    from facenn.steps.photos import FitReport
+    from facenn.steps.photos import FitReport, Fitter
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Turns a photo of a person into the parameters of a game's face editor.")
 
 ASTRONAUT = "Eileen Collins, NASA, public domain, from scikit-image"
 
+Bar = Callable[[int, Mapping[str, float]], None]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda where there is one")]
 Out = typer.Option(help="Result folder")
 
@@ -146,23 +146,23 @@ def evaluate(params: Params, renders: Path = RENDERS, model: Path = MODELS,
 @stage
 def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or a folder of photos")],
         out: Annotated[Path | None, typer.Option(help="Result folder; default: runs/<name of the photo>")] = None,
-        model: Path = CHAMPION, face: Annotated[int | None, typer.Option(
+        model: Annotated[Path | None, typer.Option(
+            help="Imitator file, for the method imitator; default: the shipped one")] = None,
+        face: Annotated[int | None, typer.Option(
             help="Which face, counted from 1 from left to right; default: the largest")] = None,
         device: Device = None) -> None:
     """Find the parameters of the face in a photo, or in each photo of a folder."""
-    from facenn.steps.photos import Fitter, fit_folder
+    from facenn.steps.photos import fit_folder
 
     if not photo.exists():
         raise MissingFileError(f"expected a photo or a folder of photos at {photo}, found nothing")
     if photo.is_dir() and face is not None:
         raise ConfigError(f"expected one photo with --face {face}, got the folder {photo}")
     out = out or RUNS / photo.stem
-    with _bar("fitting", params.fit.steps) as bar:
+    with _fitter(params, model, device) as (fitter, bar):
         if photo.is_dir():
-            fitted, refused = fit_folder(params.fit, photo, out, model=model, pretrained=PRETRAINED,
-                                         device=choose_device(device), log=bar)
+            fitted, refused = fit_folder(fitter, photo, out, log=bar)
         else:
-            fitter = Fitter(params.fit, model, PRETRAINED, device=choose_device(device))
             fitted, refused = [fitter.fit(photo, out, face=face, credit=None, log=bar)], []
     for report in fitted:
         _print_fit(report)
@@ -174,14 +174,10 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
 def demo(photo: Annotated[Path | None, typer.Option(help="Any photo; default: an astronaut")] = None,
          out: Annotated[Path, Out] = RUNS / "demo") -> None:
     """Fit a photo with the shipped networks and write a report."""
-    from facenn.steps.photos import Fitter
-
     credit = None
     if photo is None:
         photo, credit = _astronaut(out / "astronaut.png"), ASTRONAUT
-    config = _params(PARAMS).fit
-    fitter = Fitter(config, CHAMPION, PRETRAINED, device=choose_device())
-    with _bar("fitting", config.steps) as bar:
+    with _fitter(_params(PARAMS), None, None) as (fitter, bar):
         report = fitter.fit(photo, out, face=None, credit=credit, log=bar)
     _print_fit(report)
 
@@ -212,6 +208,20 @@ def _params(path: Path) -> Params:
     return Params() if path == PARAMS and not path.is_file() else load_params(path)
 
 
+@contextmanager
+def _fitter(params: Params, model: Path | None, device: str | None) -> "Iterator[tuple[Fitter, Bar]]":
+    """A fitter and the bar of its fits; before them stands the bar of the library, if it has to be drawn."""
+    from facenn.steps.photos import open_fitter
+
+    config = params.fit
+    with ExitStack() as stack:
+        with _bar("drawing the library, once", config.library) as people:
+            fitter = stack.enter_context(open_fitter(config, model, PRETRAINED, device=choose_device(device),
+                                                     progress=lambda done: people(done, {})))
+        total = config.steps if config.method == "imitator" else config.rounds
+        yield fitter, stack.enter_context(_bar("fitting", total))
+
+
 def _store() -> "Store":
     from facenn.steps.model import Store
 
@@ -235,7 +245,7 @@ def _print_fit(report: "FitReport") -> None:
 
 
 @contextmanager
-def _bar(what: str, total: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+def _bar(what: str, total: int) -> Iterator[Bar]:
     """A progress bar on stderr with rate and time left; called with how much is done and the latest figures."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -56,14 +56,24 @@ class TrainConfig(Section):
 class FitConfig(Section):
     """The search for the parameters of a photo."""
 
-    steps: Count = Field(70, description="Gradient steps; more only please the network that the fit looks through")
-    rate: Annotated[float, Field(gt=0, le=1)] = Field(0.04, description="Learning rate at the start")
-    identity: Weight = Field(1.0, description="Weight of the identity loss (recognition network)")
-    landmark: Weight = Field(6.0, description="Weight of the landmark loss")
-    colour: Weight = Field(2.0, description="Weight of the colour loss (coarse colours of skin, hair, lips)")
-    prior: Weight = Field(1.0, description="Weight of the pull towards the neutral face")
-    candidates: Annotated[int, Field(ge=0)] = Field(24, description="Random faces; the best one is the start")
-    seed: Seed = Field(0, description="Of the candidates; the same seed gives the same face")
+    method: Literal["imitator", "engine"] = Field(
+        "imitator", description="imitator: gradient descent through the network that draws like the engine; engine: "
+        "Gauss-Newton on the embedded engine itself, slower and more alike")
+    steps: Count = Field(70, description="Imitator: gradient steps; more only please the network it looks through")
+    rate: Annotated[float, Field(gt=0, le=1)] = Field(0.04, description="Imitator: learning rate at the start")
+    identity: Weight = Field(1.0, description="Imitator: weight of the identity loss (recognition network)")
+    landmark: Weight = Field(6.0, description="Imitator: weight of the landmark loss")
+    colour: Weight = Field(2.0, description="Imitator: weight of the colour loss (coarse colours of skin, hair, lips)")
+    prior: Weight = Field(1.0, description="Imitator: weight of the pull towards the neutral face")
+    candidates: Annotated[int, Field(ge=0)] = Field(
+        24, description="Imitator: random faces; the best one is the start")
+    character: str = Field("portrait", description="Engine: embedded character; an Imitator knows its own")
+    rounds: Count = Field(3, description="Engine: Gauss-Newton rounds at most, each about 150 pictures")
+    library: Annotated[int, Field(ge=100)] = Field(
+        1536, description="Engine: people that are drawn once, before the first fit, as possible starts; 1,536 take "
+        "two minutes on two cores and 40 MB")
+    workers: Count = Field(2, description="Engine: processes that draw; 1.2 GB of memory each")
+    seed: Seed = Field(0, description="Of the candidates, or of the library; the same seed gives the same face")
 
 
 class EvaluateConfig(Section):

@@ -23,7 +23,7 @@ LOG_LINES = 10  # of progress per fit
 
 
 @flow(name="fit-photo")
-def fit_photo(photo: str, config: FitConfig = DEFAULTS, model: str = str(CHAMPION),
+def fit_photo(photo: str, config: FitConfig = DEFAULTS, model: str | None = None,
               face: Annotated[int, Field(ge=1)] | None = None, name: str | None = None) -> str:
     """Find the parameters of the face in a photo.
 
@@ -32,7 +32,7 @@ def fit_photo(photo: str, config: FitConfig = DEFAULTS, model: str = str(CHAMPIO
     Args:
         photo: Path of a photo on the machine that runs the fit
         config: Of the search; the same photo and numbers give the same face
-        model: Path of the Imitator
+        model: Path of the Imitator, for the method imitator; default: the shipped one
         face: Which face, counted from 1 from left to right; default: the largest
         name: Name of the result folder under runs/; default: the photo's name and the time
 
@@ -45,14 +45,16 @@ def fit_photo(photo: str, config: FitConfig = DEFAULTS, model: str = str(CHAMPIO
         PhotoError: a photo that cannot be fitted.
     """
     _check_file("a photo", Path(photo))
-    _check_file("an Imitator", Path(model))
+    if config.method == "imitator":
+        _check_file("an Imitator", Path(model or CHAMPION))
     out = RUNS / _folder_name(Path(photo), name)
-    from facenn.steps.photos import Fitter
+    from facenn.steps.photos import open_fitter
 
     log = get_run_logger()
-    log.info("fitting %s with %s into %s", photo, model, out)
-    fitter = Fitter(config, Path(model), PRETRAINED, device=choose_device())
-    report = fitter.fit(Path(photo), out, face=face, credit=None, log=_progress(log.info, config.steps))
+    log.info("fitting %s by the method %s into %s", photo, config.method, out)
+    total = config.steps if config.method == "imitator" else config.rounds
+    with open_fitter(config, Path(model) if model else None, PRETRAINED, device=choose_device()) as fitter:
+        report = fitter.fit(Path(photo), out, face=face, credit=None, log=_progress(log.info, total))
     create_markdown_artifact(fit_markdown(report), key="fit-photo", description=f"Face of {report.photo}")
     return str(out)
 

@@ -70,14 +70,17 @@ def _header(summary: FitSummary) -> str:
 
 def _pictures(summary: FitSummary) -> str:
     photo = image_html("photo", summary.photo, "The photo, upright and cropped to the face")
-    imitator = image_html("imitator", summary.imitator, "The fitted face as the Imitator draws it")
+    imitator = "" if summary.imitator is None else image_html(
+        "imitator", summary.imitator, "The fitted face as the Imitator draws it")
+    aside = ""
     if summary.engine is None:
-        shown, aside = imitator, ""
+        shown = imitator
         caption = ("<b>Fitted face</b> Imitator's picture: the game's own picture comes from loading "
                    "model.bytes there.")
     else:
         shown = image_html("engine", summary.engine, "The fitted face as the engine draws it")
         caption = "<b>Engine</b> What the game shows for these parameters."
+    if summary.engine is not None and imitator:
         aside = f"""
 <figure id="expected">{imitator}
 <figcaption><b>Imitator</b> The network that steered the fit expected this of the engine. \

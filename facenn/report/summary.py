@@ -42,12 +42,12 @@ class FitSummary:
         vector: (size,) the fitted face, projected.
         photo: (H, W, 3) the aligned crop.
         engine: (H, W, 3) the engine's picture of ``vector``; None where the engine is a foreign game.
-        imitator: (H, W, 3) the Imitator's picture of ``vector``.
+        imitator: (H, W, 3) the Imitator's picture of ``vector``; None where the engine itself was fitted.
         measures: likeness of ``photo`` and ``engine``, or ``imitator`` where that is None; the most telling
             one first.
         losses: what the fit minimised, step by step.
         photo_name: what the photo is called, such as its file name.
-        model: name and version of the networks that fitted it.
+        model: name of the Imitator, or of the method that did without.
         seconds: wall time of the fit.
         steps: optimisation steps taken.
         seed: of every random number in the fit.
@@ -59,7 +59,7 @@ class FitSummary:
     vector: Vector
     photo: Pixels
     engine: Pixels | None
-    imitator: Pixels
+    imitator: Pixels | None
     measures: tuple[Measure, ...]
     losses: History
     photo_name: str
@@ -97,12 +97,15 @@ def dlib_measure(distance: float) -> Measure:
 
 
 def check_summary(summary: FitSummary) -> None:
-    """Refuse a face, option scores or measures that do not fit together.
+    """Refuse a face, pictures, option scores or measures that do not fit together.
 
     Raises:
+        FormatError: neither the engine's nor the Imitator's picture.
         SchemaError: a vector or option scores that do not fit the schema, or a vector that is not projected.
         TrainingError: a measure that is not a finite number.
     """
+    if summary.engine is None and summary.imitator is None:
+        raise FormatError("expected the engine's or the Imitator's picture of the face, got neither")
     schema, vector = summary.schema, summary.schema.check(summary.vector)
     if vector.ndim != 1 or not np.array_equal(schema.project(vector), vector):
         raise SchemaError(f"expected one projected face of character {schema.character}: shape "

@@ -15,7 +15,8 @@ from facenn.errors import ConfigError, FormatError
 from facenn.evaluation import HeldOut, Recovery, find_landmarks, held_out, recovery
 from facenn.exchange.renders import TABLE_FILE, RendersFolder
 from facenn.files import replace_text
-from facenn.fitting import fit, see
+from facenn.fitting.descent import fit
+from facenn.fitting.target import see
 from facenn.images import to_pixels, to_tensor, write_image, write_pixels
 from facenn.networks.checkpoints import load_imitator, save_imitator
 from facenn.networks.frozen import Frozen, load_finder, load_frozen
@@ -23,7 +24,7 @@ from facenn.networks.imitator import Imitator
 from facenn.networks.landmarks import FaceFinder
 from facenn.report.curves import plot_curves
 from facenn.report.sheet import contact_sheet
-from facenn.steps.photos import weights_of
+from facenn.steps.searchers import weights_of
 from facenn.tracking import log_evaluation, training_run
 from facenn.training import TrainingResult
 from facenn.training import train as run_training

@@ -3,36 +3,28 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
 from facenn.alignment import AlignedFace, align
 from facenn.config import FitConfig
-from facenn.engine.characters import CHARACTERS
-from facenn.engine.renderer import Engine
-from facenn.errors import CheckpointError, FormatError, MissingFileError, PhotoError
+from facenn.errors import FormatError, MissingFileError, PhotoError
 from facenn.evaluation import Likeness, likeness
 from facenn.exchange.presets import write_preset
 from facenn.exchange.unity import original_layout, write_model
 from facenn.files import replace_text
-from facenn.fitting import FitResult, Weights, draw, fit, see
 from facenn.images import read_image, to_pixels, to_tensor, write_pixels
-from facenn.networks.checkpoints import load_imitator, schema_difference
-from facenn.networks.frozen import load_frozen
+from facenn.networks.frozen import Frozen, load_frozen
 from facenn.report.curves import plot_curves, write_losses_csv
 from facenn.report.page import write_report
-from facenn.report.summary import FitSummary, Measure, dlib_measure, sface_measure
+from facenn.report.summary import FitSummary, Measure, Pixels, dlib_measure, sface_measure
 from facenn.schema import ParameterSchema, Vector
+from facenn.steps.places import CHAMPION, LIBRARIES
+from facenn.steps.searchers import Found, Log, Progress, Searcher, open_searcher
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-TERMS = ("total", "identity", "landmark", "colour", "prior")
-
-Log = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -54,27 +46,25 @@ class FitReport:
 
 
 class Fitter:
-    """An Imitator, the frozen networks and the engine, loaded once for many photos.
+    """A way to search, the frozen networks and the engine, loaded once for many photos; see ``open_fitter``.
 
     Args:
         config: of the fits.
-        model: Imitator file.
-        pretrained: folder of the frozen networks.
-        device: where to compute.
+        searcher: finds the parameters of an aligned face.
+        frozen: the networks that align and judge.
+        device: where they compute.
     """
 
-    def __init__(self, config: FitConfig, model: Path, pretrained: Path, *, device: str) -> None:
-        self._config, self._device, self._model = config, device, model
-        self._imitator, self.schema = load_imitator(model, device=device)
-        self._imitator.requires_grad_(False)
-        self._frozen = load_frozen(pretrained, device)
-        self._engine = _engine_of(self.schema, model)
+    def __init__(self, config: FitConfig, searcher: Searcher, frozen: Frozen, *, device: str) -> None:
+        self._config, self._searcher, self._frozen, self._device = config, searcher, frozen, device
+        self.schema = searcher.schema
 
     def fit(self, photo: Path, out: Path, *, face: int | None, credit: str | None, log: Log) -> FitReport:
         """Fit one photo.
 
         Writes ``parameters.json``, ``model.bytes``, ``photo.png`` (the aligned crop), ``engine.png``,
-        ``imitator.png``, ``losses.csv``, ``losses.png``, ``measures.json`` and ``report.html`` into ``out``.
+        ``imitator.png``, ``losses.csv``, ``losses.png``, ``measures.json`` and ``report.html`` into ``out``;
+        no ``engine.png`` for a game that cannot be called from here, no ``imitator.png`` without an Imitator.
 
         Args:
             photo: picture file.
@@ -90,64 +80,73 @@ class Fitter:
         """
         aligned = self._align(photo, face)
         started = time.perf_counter()
-        found = self._search(aligned, log)
+        found = self._searcher.search(aligned, log)
         seconds = time.perf_counter() - started
-        vector = found.vectors[0]
-        with torch.no_grad():
-            imitated = to_pixels(draw(self._imitator, torch.from_numpy(vector)[None].to(self._device)))[0]
-        drawn = self._engine.draw(vector).picture if self._engine is not None else None
-        alike = self._compare(aligned, imitated if drawn is None else drawn)
-        write_preset(out / "parameters.json", self.schema, vector)
-        shape, values = original_layout(self.schema, vector)
+        engine = self._searcher.engine
+        drawn = engine.draw(found.vector).picture if engine is not None else None
+        alike = self._compare(aligned, found.imitated if drawn is None else drawn)
+        write_preset(out / "parameters.json", self.schema, found.vector)
+        shape, values = original_layout(self.schema, found.vector)
         write_model(out / "model.bytes", values, shape=shape)
-        write_pixels(out / "photo.png", to_pixels(aligned.picture))
-        write_pixels(out / "imitator.png", imitated)
-        (out / "engine.png").unlink(missing_ok=True)  # of an earlier fit, when this engine cannot be called
-        if drawn is not None:
-            write_pixels(out / "engine.png", drawn)
-        losses: dict[str, list[float]] = {"step": [float(s) for s in range(1, self._config.steps + 1)]}
-        losses |= {name: [values[0] for values in found.history[name]] for name in TERMS}
+        _write_pictures(out, {"photo": to_pixels(aligned.picture), "imitator": found.imitated, "engine": drawn})
+        losses = _course(found, self._config.method)
         write_losses_csv(out / "losses.csv", losses)
         plot_curves(out / "losses.png", losses)
         replace_text(out / "measures.json", json.dumps({
-            "seconds": round(seconds, 2), "likeness": asdict(alike) if alike else None}, indent=1) + "\n")
+            "method": self._config.method, "seconds": round(seconds, 2), "pictures_drawn": found.drawn,
+            "likeness": asdict(alike) if alike else None}, indent=1) + "\n")
         write_report(out / "report.html", FitSummary(
-            schema=self.schema, vector=vector, photo=to_pixels(aligned.picture), engine=drawn, imitator=imitated,
-            measures=_measures(alike), losses=losses, photo_name=photo.name, model=self._model.stem,
-            seconds=seconds, steps=self._config.steps, seed=self._config.seed, photo_credit=credit,
-            option_scores=_option_scores(self.schema, found.relaxed[0])))
+            schema=self.schema, vector=found.vector, photo=to_pixels(aligned.picture), engine=drawn,
+            imitator=found.imitated, measures=_measures(alike), losses=losses, photo_name=photo.name,
+            model=self._searcher.made_by, seconds=seconds, steps=int(losses["step"][-1]), seed=self._config.seed,
+            photo_credit=credit, option_scores=_option_scores(self.schema, found.relaxed)))
         return FitReport(photo.name, out, alike, seconds)
 
     def _align(self, photo: Path, face: int | None) -> AlignedFace:
         picture = read_image(photo).to(self._device)
         try:
-            return align(picture, self._frozen.finder, frame=self._imitator.frame, face=face)
+            return align(picture, self._frozen.finder, frame=self._searcher.frame, face=face)
         except PhotoError as error:
             raise PhotoError(f"{photo}: {error}") from None
 
-    def _search(self, aligned: AlignedFace, log: Log) -> FitResult:
-        config = self._config
-        target = see(aligned.picture[None], aligned.landmarks[None], self._frozen)
-        return fit(target, self._imitator, self.schema, self._frozen, steps=config.steps, rate=config.rate,
-                   weights=weights_of(config),
-                   candidates=config.candidates, seed=config.seed, log=log)
-
-    def _compare(self, aligned: AlignedFace, drawn: NDArray[np.uint8]) -> Likeness | None:
+    def _compare(self, aligned: AlignedFace, drawn: Pixels | None) -> Likeness | None:
+        if drawn is None:
+            return None
         return likeness(aligned.picture, to_tensor(drawn).to(self._device), self._frozen,
                         photo_landmarks=aligned.landmarks)
 
 
-def fit_folder(config: FitConfig, photos: Path, out: Path, *, model: Path, pretrained: Path, device: str, log: Log
-               ) -> tuple[list[FitReport], list[str]]:
-    """Fit every photo of a folder, each into its own folder; writes ``summary.json``.
+@contextmanager
+def open_fitter(config: FitConfig, model: Path | None, pretrained: Path, *, device: str,
+                libraries: Path = LIBRARIES, progress: Progress = lambda done: None) -> Iterator[Fitter]:
+    """A fitter by the method that the options ask for; its processes end with the block.
 
     Args:
         config: of the fits.
+        model: Imitator file; None takes the shipped one, or none at all with the method engine.
+        pretrained: folder of the frozen networks.
+        device: where to compute; the method engine searches on the CPU.
+        libraries: folder of the libraries of drawn people.
+        progress: called with how many people of the library are drawn, if any has to be.
+
+    Raises:
+        ConfigError: a model with the method engine.
+    """
+    if config.method == "imitator" and model is None:
+        model = CHAMPION
+    frozen = load_frozen(pretrained, device)
+    with open_searcher(config, model, frozen, pretrained, libraries=libraries, device=device,
+                       progress=progress) as searcher:
+        yield Fitter(config, searcher, frozen, device=device)
+
+
+def fit_folder(fitter: Fitter, photos: Path, out: Path, *, log: Log) -> tuple[list[FitReport], list[str]]:
+    """Fit every photo of a folder, each into its own folder; writes ``summary.json``.
+
+    Args:
+        fitter: fits one after the other.
         photos: folder with picture files.
         out: gets one folder per photo.
-        model: Imitator file.
-        pretrained: folder of the frozen networks.
-        device: where to compute.
         log: called with the step and the losses of each fit.
 
     Returns:
@@ -161,7 +160,6 @@ def fit_folder(config: FitConfig, photos: Path, out: Path, *, model: Path, pretr
     stems = Counter(p.stem for p in files)
     if not files:
         raise MissingFileError(f"expected photos in {photos}, found none")
-    fitter = Fitter(config, model, pretrained, device=device)
     fitted, refused = [], []
     for photo in files:
         try:
@@ -178,19 +176,19 @@ def fit_folder(config: FitConfig, photos: Path, out: Path, *, model: Path, pretr
     return fitted, refused
 
 
-def weights_of(config: FitConfig) -> Weights:
-    """The weights of the losses, as the fitting loop takes them."""
-    return Weights(identity=config.identity, landmark=config.landmark, colour=config.colour, prior=config.prior)
+def _course(found: Found, method: str) -> dict[str, list[float]]:
+    """The losses by step: through the Imitator those that steps started from; on the engine those they led to."""
+    first = {"imitator": 1, "engine": 0}[method]
+    count = len(found.history["total"])
+    return {"step": [float(first + i) for i in range(count)], **found.history}
 
 
-def _engine_of(schema: ParameterSchema, model: Path) -> Engine | None:
-    """The embedded engine that draws these parameters; None for a game's own."""
-    known = CHARACTERS.get(schema.character)
-    if known is None:
-        return None
-    if difference := schema_difference(known.schema, schema):
-        raise CheckpointError(f"{model}: {difference}; train an Imitator on renders of this engine")
-    return Engine(schema.character)
+def _write_pictures(out: Path, pictures: Mapping[str, Pixels | None]) -> None:
+    """Write the pictures there are, and remove those of an earlier fit that had others."""
+    for name, pixels in pictures.items():
+        (out / f"{name}.png").unlink(missing_ok=True)
+        if pixels is not None:
+            write_pixels(out / f"{name}.png", pixels)
 
 
 def _measures(alike: Likeness | None) -> tuple[Measure, ...]:

@@ -11,6 +11,7 @@ RENDERS, UNITY = Path("data/renders"), Path("data/unity")
 MODELS, REPORTS = Path("models"), Path("reports")
 RUNS = Path("runs")  # no DVC stage writes there, so a fit leaves `dvc status` as it was
 STATE = Path(".facenn")
+LIBRARIES = STATE / "library"
 
 
 def choose_device(name: str | None = None) -> str:

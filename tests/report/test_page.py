@@ -153,6 +153,7 @@ def test_write_report_describes_every_picture_and_has_one_title(page_path: Path)
 def test_write_report_embeds_the_pictures_it_was_given(page_path: Path) -> None:
     summary = face()
     assert summary.engine is not None
+    assert summary.imitator is not None
     pictures = (summary.photo, summary.engine, summary.imitator)
     for attributes, given in zip(Page(page_path).all("img"), pictures, strict=False):
         data = base64.b64decode(str(attributes["src"]).split(",")[1])
@@ -165,12 +166,27 @@ def test_write_report_shows_the_imitators_picture_where_the_game_cannot_be_asked
     path, summary = tmp_path / "report.html", replace(face(), engine=None)
     write_report(path, summary)
     page = Page(path)
+    assert summary.imitator is not None
     assert [attributes.get("id") for attributes in page.all("figure")] == ["photo", "fitted"]
     shown = page.all("img")[1]
     assert shown["alt"] == "The fitted face as the Imitator draws it"
     assert shown["width"] == str(summary.imitator.shape[1])
     decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(str(shown["src"]).split(",")[1]))))
     assert np.abs(decoded.astype(int) - summary.imitator).mean() < 2
+
+
+def test_write_report_speaks_of_no_imitator_where_the_engine_itself_was_fitted(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write_report(path, replace(face(), imitator=None))
+    page = Page(path)
+    assert [attributes.get("id") for attributes in page.all("figure")] == ["photo", "fitted"]
+    assert page.all("img")[1]["alt"] == "The fitted face as the engine draws it"
+    assert "Imitator" not in page.text
+
+
+def test_write_report_refuses_a_face_without_any_picture(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="expected the engine's or the Imitator's picture"):
+        write_report(tmp_path / "report.html", replace(face(), engine=None, imitator=None))
 
 
 def test_write_report_claims_no_picture_of_a_game_that_drew_none(page_path: Path, tmp_path: Path) -> None:

@@ -6,21 +6,22 @@ import torch
 
 from facenn.config import FitConfig
 from facenn.engine.characters import character
-from facenn.errors import CheckpointError
+from facenn.errors import CheckpointError, ConfigError
 from facenn.exchange.original import original_schema
 from facenn.exchange.unity import read_model
 from facenn.networks.checkpoints import load_imitator, save_imitator
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema
-from facenn.steps.photos import Fitter
+from facenn.steps.photos import open_fitter
 
 ROOT = Path(__file__).resolve().parents[2]
 PRETRAINED, PHOTO = ROOT / "data/pretrained", ROOT / "data/photos/astronaut.jpg"
 CONFIG = FitConfig(steps=1, candidates=0)
 
 
-def fitter(model: Path) -> Fitter:
-    return Fitter(CONFIG, model, PRETRAINED, device="cpu")
+def fit_with(model: Path, out: Path) -> None:
+    with open_fitter(CONFIG, model, PRETRAINED, device="cpu") as fitter:
+        fitter.fit(PHOTO, out, face=None, credit=None, log=lambda *_: None)
 
 
 def test_fit_for_a_foreign_game_shows_the_imitators_picture(tmp_path: Path, toy_imitator: Imitator) -> None:
@@ -30,7 +31,7 @@ def test_fit_for_a_foreign_game_shows_the_imitators_picture(tmp_path: Path, toy_
     save_imitator(tmp_path / "game.safetensors", imitator, schema)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "engine.png").write_bytes(b"of an earlier fit")
-    fitter(tmp_path / "game.safetensors").fit(PHOTO, tmp_path / "out", face=None, credit=None, log=lambda *_: None)
+    fit_with(tmp_path / "game.safetensors", tmp_path / "out")
     assert not (tmp_path / "out" / "engine.png").exists()
     assert "the game's own picture comes from loading" in (tmp_path / "out" / "report.html").read_text()
     shape, values = read_model(tmp_path / "out" / "model.bytes")
@@ -42,13 +43,39 @@ def test_fit_refuses_an_imitator_of_another_engine(tmp_path: Path, toy_imitator:
     older = ParameterSchema(portrait.character, portrait.version + 1, portrait.sliders, portrait.choices)
     save_imitator(tmp_path / "older.safetensors", toy_imitator, older)
     with pytest.raises(CheckpointError, match=r"older\.safetensors: expected version"):
-        fitter(tmp_path / "older.safetensors")
+        fit_with(tmp_path / "older.safetensors", tmp_path)
 
 
 def test_model_bytes_tell_the_sex_of_the_fitted_face(tmp_path: Path, toy_model: Path) -> None:
-    fitter(toy_model).fit(PHOTO, tmp_path, face=None, credit=None, log=lambda *_: None)
+    fit_with(toy_model, tmp_path)
     gender = json.loads((tmp_path / "parameters.json").read_text())["parameters"]["person.gender"]
     assert read_model(tmp_path / "model.bytes")[0] == (3 if gender > 0.5 else 4)
+
+
+def test_fit_on_the_engine_needs_no_model_and_continues_its_library(tmp_path: Path) -> None:
+    config = FitConfig(method="engine", character="classic", rounds=1, library=100, workers=2)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "imitator.png").write_bytes(b"of an earlier fit")
+    progress: list[int] = []
+    with open_fitter(config, None, PRETRAINED, device="cpu", libraries=tmp_path / "library",
+                     progress=progress.append) as fitter:
+        fitter.fit(PHOTO, tmp_path / "out", face=None, credit=None, log=lambda *_: None)
+    assert (progress[0], progress[-1]) == (0, 100)
+    written = {p.name for p in (tmp_path / "out").iterdir()}
+    assert "engine.png" in written
+    assert "imitator.png" not in written
+    measures = json.loads((tmp_path / "out" / "measures.json").read_text())
+    assert measures["method"] == "engine"
+    assert measures["pictures_drawn"] > 95
+    losses = (tmp_path / "out" / "losses.csv").read_text().splitlines()
+    total = losses[0].split(",").index("total")
+    assert float(losses[-1].split(",")[total]) < float(losses[1].split(",")[total])
+
+
+def test_fit_on_the_engine_refuses_a_model(toy_model: Path) -> None:
+    with (pytest.raises(ConfigError, match="expected no --model with --method engine"),
+          open_fitter(FitConfig(method="engine"), toy_model, PRETRAINED, device="cpu")):
+        pass
 
 
 def test_shipped_champion_is_of_the_engine_that_comes_along() -> None:

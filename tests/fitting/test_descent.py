@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from facenn.fitting import CELLS, FACE_OVAL, HAIR_WEIGHT, FitResult, Target, Weights, fit, head_weights, inside, see
+from facenn.fitting.descent import FitResult, Weights, draw, fit
+from facenn.fitting.target import CELLS, FACE_OVAL, HAIR_WEIGHT, Target, head_weights, inside, see
 from facenn.images import SIDE
 from facenn.networks.frozen import Frozen
 from facenn.networks.imitator import Imitator
@@ -80,8 +81,6 @@ def test_fit_of_two_photos_is_two_fits(found: FitResult, astronaut: Tensor, face
 
 def test_fit_of_the_imitators_own_picture_moves_towards_its_parameters(
         toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen, face_points: Tensor) -> None:
-    from facenn.fitting import draw
-
     planted = portrait.neutral()
     planted[portrait.columns.index("skin.tone")] = 1.0
     planted[: len(portrait.sliders)][::3] = 0.9

@@ -1,0 +1,119 @@
+"""People that the engine has drawn at random, with what is seen of them: where fits on the engine start."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from facenn.engine.characters import character
+from facenn.engine.generation import engine_digest, random_vector
+from facenn.files import replacing
+from facenn.fitting.sight import Floats, Layout, Sights, joined
+from facenn.fitting.studio import PASSES, Observer, Setting, Studio, reference_points
+from facenn.schema import ParameterSchema, Vector
+
+PART = 48  # people in a file: what a killed build loses at most
+STORED = np.float16  # colours and points to 1/2000: finer than what a picture of 256 pixels tells
+
+
+@dataclass(frozen=True)
+class Library:
+    """N random people of one character.
+
+    Attributes:
+        schema: what their parameters mean.
+        vectors: (N, P).
+        sights: of the N people.
+        reference: (478, 2) landmarks of the neutral face, as parts of the picture's side.
+    """
+
+    schema: ParameterSchema
+    vectors: Vector
+    sights: Sights
+    reference: Floats
+
+    @property
+    def frame(self) -> Floats:
+        """(478, 2) mean landmarks: where the engine has its faces."""
+        mean: Floats = self.sights.points.mean(0)
+        return mean
+
+    @property
+    def layout(self) -> Layout:
+        """The spots of the skin that were looked at."""
+        return Layout(self.reference)
+
+
+def library_folder(root: Path, name: str, *, seed: int) -> Path:
+    """Where the library of a character is kept: another engine, schema or way to look gets another folder.
+
+    Args:
+        root: of all libraries.
+        name: embedded character.
+        seed: of the people.
+    """
+    digest = hashlib.sha256(character(name).schema.to_json().encode())
+    for module in ("sight.py", "studio.py"):
+        digest.update((Path(__file__).parent / module).read_bytes())
+    return root / f"{name}-{seed}-{engine_digest()}-{digest.hexdigest()[:8]}"
+
+
+def load_library(folder: Path, name: str, pretrained: Path, *, count: int, seed: int, workers: int,
+                 progress: Callable[[int], None]) -> Library:
+    """The people of a library; those that are not there yet are drawn. A killed build goes on where it stopped.
+
+    Args:
+        folder: of this library, see ``library_folder``.
+        name: embedded character.
+        pretrained: folder of the frozen networks.
+        count: people; person i depends on the seed and i alone, so a larger count extends a library.
+        seed: of the people.
+        workers: processes that draw.
+        progress: called with how many people are there, if some have to be drawn.
+    """
+    reference = _reference(folder / "reference.npy", name, pretrained)
+    schema = character(name).schema
+    vectors = np.stack([random_vector(schema, seed, i) for i in range(count)])
+    starts = range(0, count, PART)
+    missing = [k for k in starts if not _part(folder, k, count).is_file()]
+    if missing:
+        done = count - sum(len(vectors[k:k + PART]) for k in missing)
+        progress(done)
+        with Studio(Setting(name, pretrained, reference), workers=workers) as painters:
+            for k in missing:
+                seen = draw_people(painters, vectors[k:k + PART], reference)
+                _write(_part(folder, k, count), seen)
+                done += len(seen)
+                progress(done)
+    return Library(schema, vectors, joined([_read(_part(folder, k, count)) for k in starts]), reference)
+
+
+def draw_people(painters: Observer, vectors: Vector, reference: Floats) -> Sights:
+    """What is seen of random people, whose faces are near the neutral one's place."""
+    return painters.observe(vectors, reference, passes=PASSES)
+
+
+def _reference(path: Path, name: str, pretrained: Path) -> Floats:
+    if not path.is_file():
+        points = reference_points(name, pretrained)
+        with replacing(path) as temporary:
+            np.save(temporary, points)
+    loaded: Floats = np.load(path, allow_pickle=False)
+    return loaded
+
+
+def _part(folder: Path, start: int, count: int) -> Path:
+    return folder / f"people_{start:06d}_{min(start + PART, count):06d}.npz"
+
+
+def _write(path: Path, seen: Sights) -> None:
+    arrays = {f.name: getattr(seen, f.name).astype(STORED) for f in fields(seen)}
+    with replacing(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def _read(path: Path) -> Sights:
+    with np.load(path, allow_pickle=False) as arrays:
+        return Sights(*(arrays[f.name].astype(np.float32) for f in fields(Sights)))

@@ -1,0 +1,165 @@
+"""The fit on the engine itself: a start from the library, Gauss-Newton on the sliders, a search over the choices."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from facenn.fitting.comparison import Comparison, sliders_of
+from facenn.fitting.descent import FitResult
+from facenn.fitting.library import Library
+from facenn.fitting.newton import Array, Point, best, jacobian_at, robust_loss, steps, updated
+from facenn.fitting.sight import Floats, Sights
+from facenn.fitting.starts import Regression, nearest
+from facenn.fitting.studio import PASSES, Observer
+from facenn.schema import ParameterSchema, Vector
+
+NEAREST = 6  # people of the library that are tried as starts, and whose hair is tried on
+HAIR = "Hair"  # the group of the sliders and the choice that are taken over from people with similar surroundings
+APPEARANCE = ("tone", "relief", "around")  # what decides choices: recognition likes a fringe to hide a forehead under
+CHEAP_STEPS = 1  # after each Gauss-Newton step, with the Jacobian that the last step has corrected
+SATURATED = 0.02  # a round that lowers the loss by a smaller part is the last one
+
+Log = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass
+class Search:
+    """One fit that is going on.
+
+    Attributes:
+        observer: draws and looks.
+        comparison: with the photo.
+        schema: of the parameters.
+        near: (478, 2) landmarks near which those of the next pictures are looked for.
+        evaluations: pictures drawn so far.
+        history: per term, the loss that each round ended with.
+    """
+
+    observer: Observer
+    comparison: Comparison
+    schema: ParameterSchema
+    near: Floats
+    evaluations: int = 0
+    history: dict[str, list[list[float]]] = field(default_factory=dict)
+
+    def see(self, vectors: Vector, *, passes: int = 1) -> tuple[Sights, Array]:
+        """What is seen of (B, P) parameters, and their (B, R) residuals."""
+        vectors = self.schema.project(vectors)
+        self.evaluations += len(vectors)
+        seen = self.observer.observe(vectors, self.near, passes=passes)
+        return seen, self.comparison.residuals(seen, sliders_of(vectors, self.schema))
+
+    def pick(self, vectors: Vector, *, by: Sequence[str] | None = None) -> Vector:
+        """(P,) the best of (B, P) parameters, whose faces may be anywhere near; the next ones are sought there.
+
+        Args:
+            vectors: to choose from.
+            by: terms that decide; None means all.
+        """
+        seen, residuals = self.see(vectors, passes=PASSES)
+        losses = (robust_loss(residuals, self.comparison.scales) if by is None
+                  else np.sum([self.comparison.only(residuals, name) for name in by], 0))
+        chosen = int(losses.argmin())
+        self.near = seen.points[chosen]
+        best_one: Vector = vectors[chosen]
+        return best_one
+
+    def note(self, residuals: Array) -> dict[str, float]:
+        """Remember the losses of (R,) residuals."""
+        losses = self.comparison.losses(residuals)
+        for name, loss in losses.items():
+            self.history.setdefault(name, []).append([loss])
+        return losses
+
+
+def fit_on_engine(photo: Sights, library: Library, observer: Observer, *, rounds: int, log: Log
+                  ) -> tuple[FitResult, int]:
+    """Parameters whose engine picture differs least from a photo.
+
+    A start from the library; then rounds of: every option of every choice, a Jacobian by finite differences, one
+    Gauss-Newton step whose dampings are tried at once, and a cheap one with Broyden's update. Ends after the
+    rounds or when a round gains little: recognition networks go on being pleased long after a judge is not.
+
+    Args:
+        photo: what is seen in one photo.
+        library: of the engine's character.
+        observer: draws and looks; the expensive part.
+        rounds: at most.
+        log: called with the number of finished rounds and the losses.
+
+    Returns:
+        What was found, and how many pictures were drawn for it.
+    """
+    schema, comparison = library.schema, Comparison(photo, library.layout, library.schema)
+    search = Search(observer, comparison, schema, library.reference)
+    vector = search.pick(starts(photo, library, comparison))
+    vector = search.pick(with_hair_of(vector, library, comparison), by=APPEARANCE)
+    for done in range(1, rounds + 1):
+        vector = choose_options(search, vector)
+        vector, gained = step(search, vector)
+        log(done, {name: values[-1][0] for name, values in search.history.items()})
+        if gained < SATURATED:
+            break
+    vector = choose_options(search, vector)
+    return FitResult(vector[None], vector[None], search.history), search.evaluations
+
+
+def starts(photo: Sights, library: Library, comparison: Comparison) -> Vector:
+    """(B, P) people that may look like the photo: linear guesses, and the nearest of the library."""
+    near = library.vectors[nearest(library, comparison, count=NEAREST)]
+    guess = Regression(library).guess(photo)[0]
+    guesses = near.copy()
+    guesses[:, :len(guess)] = guess
+    halfway = (guesses + near) / 2
+    return library.schema.project(np.concatenate([near, guesses[:1], halfway]))
+
+
+def with_hair_of(vector: Vector, library: Library, comparison: Comparison) -> Vector:
+    """(B, P) the same person as drawn, and with the hair of people around whose faces the photo's colours are."""
+    columns = [i for i, s in enumerate(library.schema.sliders) if s.group == HAIR]
+    for choice in library.schema.choices:
+        if choice.group == HAIR:
+            where = library.schema.slices[choice.name]
+            columns += range(where.start, where.stop)
+    residuals = comparison.residuals(library.sights, sliders_of(library.vectors, library.schema))
+    alike = np.argsort(comparison.only(residuals, "around"), kind="stable")[:2 * NEAREST]
+    dressed = np.repeat(vector[None], len(alike) + 1, 0)
+    dressed[1:, columns] = library.vectors[alike][:, columns]
+    return dressed
+
+
+def choose_options(search: Search, vector: Vector) -> Vector:
+    """(P,) the same sliders with the best option of each choice, one choice at a time."""
+    for where in search.schema.slices.values():
+        tried = np.repeat(vector[None], where.stop - where.start, 0)
+        tried[:, where] = np.eye(where.stop - where.start)
+        vector = search.pick(tried, by=APPEARANCE)
+    return vector
+
+
+def step(search: Search, vector: Vector) -> tuple[Vector, float]:
+    """(P,) after one Gauss-Newton step and the cheap ones, and which part of the loss they took away."""
+    sliders, scales = len(search.schema.sliders), search.comparison.scales
+
+    def evaluate(values: Array) -> Array:
+        vectors = np.repeat(vector[None], len(values), 0)
+        vectors[:, :sliders] = values
+        return search.see(vectors)[1]
+
+    values = vector[:sliders].astype(np.float64)
+    residuals, jacobian = jacobian_at(values, evaluate)
+    first = point = Point(values, residuals, float(robust_loss(residuals, scales)))
+    if not search.history:
+        search.note(residuals)
+    for _ in range(1 + CHEAP_STEPS):
+        tried = steps(point, jacobian, scales)
+        there = best(tried, evaluate(tried), scales, start=point)
+        if there is point:
+            break
+        jacobian = updated(jacobian, there.values - point.values, there.residuals - point.residuals)
+        point = there
+    search.note(point.residuals)
+    moved = vector.copy()
+    moved[:sliders] = point.values
+    return moved, 1 - point.loss / first.loss

@@ -1,0 +1,169 @@
+"""What a fit on the engine compares of two pictures: who it is, where the points are, how the skin looks, the hair."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import Delaunay
+from torch import Tensor
+from torch.nn import functional as F
+
+from facenn.fitting.target import CELLS, FACE_OVAL
+from facenn.networks.landmarks import FaceFinder
+from facenn.networks.recognition import Recognizer
+
+Floats = NDArray[np.float32]
+
+SIDE = 256  # pixels of the compared pictures: the recognition network sees 112, the landmark network 192
+MESH = 468  # landmarks that are compared; the irises after them say where somebody looks
+GRID = 64  # spots of the skin per side of a picture: half a brow's height apart
+BLUR = 3.0  # spots; what is coarser is light and tone, what is finer are brows, lids, lips and folds
+PATCH = 3  # spots per side of a patch of skin whose colour counts as one: about the height of a lip
+DARK = 0.04  # added before the logarithm, or noise in black pupils would outweigh everything
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+@dataclass(frozen=True)
+class Sights:
+    """What was seen in B pictures.
+
+    Attributes:
+        embedding: (B, 128) of the recognition network, of unit length.
+        points: (B, 478, 2) landmarks as parts of the picture's side.
+        skin: (B, T, 3) colours at the spots of a ``Layout``, which move with the landmarks.
+        around: (B, CELLS, CELLS, 3) mean colours of the whole picture's cells, the background black if known.
+        background: (B, CELLS, CELLS) share of each cell that is known to be background; 0 in photos.
+    """
+
+    embedding: Floats
+    points: Floats
+    skin: Floats
+    around: Floats
+    background: Floats
+
+    def __len__(self) -> int:
+        return len(self.embedding)
+
+    def take(self, rows: NDArray[np.integer] | slice | list[int]) -> "Sights":
+        """Some of the B pictures, in the order of their numbers."""
+        return Sights(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+
+def joined(parts: Sequence[Sights]) -> Sights:
+    """All pictures of several sights, in their order."""
+    return Sights(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Sights)))
+
+
+class Layout:
+    """Spots on the skin of a face, tied to its landmarks: the same spot is the same place of every face.
+
+    Args:
+        reference: (478, 2) landmarks of one face that looks straight ahead, as parts of the picture's side.
+    """
+
+    def __init__(self, reference: Floats) -> None:
+        mesh = reference[:MESH]
+        at = ((np.stack(np.meshgrid(np.arange(GRID), np.arange(GRID)), -1) + 0.5) / GRID).astype(np.float32)
+        inside = _inside(at.reshape(-1, 2), mesh[list(FACE_OVAL)])
+        triangles = Delaunay(mesh.astype(np.float64))
+        found = triangles.find_simplex(at.reshape(-1, 2))
+        self._cells = np.flatnonzero(inside & (found >= 0))
+        spots, found = at.reshape(-1, 2)[self._cells], found[self._cells]
+        self._corners = triangles.simplices[found]
+        affine = triangles.transform[found]
+        first = np.einsum("tij,tj->ti", affine[:, :2], spots - affine[:, 2])
+        self._shares = np.c_[first, 1 - first.sum(1)].astype(np.float32)
+        rows, columns = self._cells // GRID // PATCH, self._cells % GRID // PATCH
+        names, where, sizes = np.unique(rows * GRID + columns, return_inverse=True, return_counts=True)
+        self._mean = np.zeros((len(names), len(self._cells)), np.float32)
+        self._mean[where, np.arange(len(self._cells))] = 1 / sizes[where]
+        self._mean = self._mean[sizes >= PATCH]  # a sliver at the border is no patch
+        self._inverse_mass = 1 / self._smoothed(np.ones((1, len(self)), np.float32))
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    @property
+    def patches(self) -> int:
+        """How many patches of skin there are."""
+        return len(self._mean)
+
+    def places(self, points: Floats) -> Floats:
+        """(B, 478, 2) landmarks -> (B, T, 2) where the spots are."""
+        places: Floats = np.einsum("btcj,tc->btj", points[:, self._corners], self._shares)
+        return places
+
+    def tones(self, skin: Floats) -> Floats:
+        """(B, T, 3) -> (B, patches, 3) mean colours of the patches."""
+        tones: Floats = np.einsum("pt,btc->bpc", self._mean, skin, optimize=True)
+        return tones
+
+    def relief(self, skin: Floats) -> Floats:
+        """(B, T, 3) -> (B, T) how much lighter each spot is than the skin around it, in powers of e."""
+        light = np.log(skin @ LUMINANCE + DARK)
+        relief: Floats = light - self._smoothed(light) * self._inverse_mass
+        return relief
+
+    def _smoothed(self, values: Floats) -> Floats:
+        canvas = np.zeros((len(values), GRID * GRID), np.float32)
+        canvas[:, self._cells] = values
+        blurred = gaussian_filter(canvas.reshape(-1, GRID, GRID), (0, BLUR, BLUR), mode="constant")
+        smoothed: Floats = blurred.reshape(len(values), -1)[:, self._cells]
+        return smoothed
+
+
+def _inside(at: Floats, outline: Floats) -> NDArray[np.bool_]:
+    """(N,) whether points (N, 2) lie inside of a polygon (M, 2)."""
+    start, end = outline[None], np.roll(outline, -1, 0)[None]
+    x, y = at[:, None, 0], at[:, None, 1]
+    straddles = (start[..., 1] > y) != (end[..., 1] > y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cross = start[..., 0] + (end[..., 0] - start[..., 0]) * (y - start[..., 1]) / (end[..., 1] - start[..., 1])
+    odd: NDArray[np.bool_] = (straddles & (x < cross)).sum(1) % 2 == 1
+    return odd
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """What looks at pictures.
+
+    Attributes:
+        finder: finds landmarks.
+        recognizer: tells people apart; never the one that judges fits.
+        layout: which spots of the skin are looked at.
+    """
+
+    finder: FaceFinder
+    recognizer: Recognizer
+    layout: Layout
+
+    @torch.no_grad()
+    def see(self, pictures: Tensor, near: Tensor, *, background: Tensor | None = None, passes: int = 1) -> Sights:
+        """Look at faces.
+
+        Args:
+            pictures: (B, 3, SIDE, SIDE) RGB in [0, 1].
+            near: (B, 478, 2 or 3) landmarks, in pixels, around which to look for those of the pictures.
+            background: (B, SIDE, SIDE) 1 where there is nothing but background; None when nobody knows.
+            passes: how often to look for the landmarks, each time where the last ones say.
+        """
+        for _ in range(passes):
+            near, _ = self.finder.landmarks(pictures, self.finder.square(near))
+        return self.see_at(pictures, near, background=background)
+
+    @torch.no_grad()
+    def see_at(self, pictures: Tensor, landmarks: Tensor, *, background: Tensor | None = None) -> Sights:
+        """Look at faces whose landmarks, (B, 478, 2 or 3) in pixels, are known; see ``see``."""
+        embedding = F.normalize(self.recognizer.embed(pictures, landmarks), dim=-1)
+        points = (landmarks[..., :2] / SIDE).numpy().astype(np.float32)
+        places = torch.from_numpy(self.layout.places(points)) * 2 - 1
+        smooth = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        skin = F.grid_sample(smooth, places[:, :, None], align_corners=False, padding_mode="border")[..., 0]
+        empty = pictures.new_zeros(len(pictures), SIDE, SIDE) if background is None else background
+        around = F.adaptive_avg_pool2d(pictures * (1 - empty)[:, None], CELLS)
+        share = F.adaptive_avg_pool2d(empty[:, None], CELLS)[:, 0]
+        return Sights(embedding.numpy(), points, skin.mT.contiguous().numpy(),
+                      around.movedim(1, -1).contiguous().numpy(), share.numpy())

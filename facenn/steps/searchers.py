@@ -1,0 +1,188 @@
+"""The two ways to search for the parameters of a face, opened for many photos: through an Imitator, on the engine."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from facenn.alignment import AlignedFace
+from facenn.config import FitConfig
+from facenn.engine.characters import CHARACTERS
+from facenn.engine.renderer import Engine
+from facenn.errors import CheckpointError, ConfigError
+from facenn.fitting.descent import FitResult, Weights, draw, fit
+from facenn.fitting.library import Library, library_folder, load_library
+from facenn.fitting.search import fit_on_engine
+from facenn.fitting.sight import SIDE, Eyes
+from facenn.fitting.studio import Observer, Setting, Studio
+from facenn.fitting.target import see
+from facenn.images import to_pixels
+from facenn.networks.checkpoints import load_imitator, schema_difference
+from facenn.networks.frozen import Frozen
+from facenn.report.summary import Pixels
+from facenn.schema import ParameterSchema, Vector
+
+Log = Callable[[int, Mapping[str, float]], None]
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found for one photo.
+
+    Attributes:
+        vector: (P,) valid parameters.
+        relaxed: (P,) the same before the choices were made: entries of a choice are probabilities.
+        history: per loss, what each step ended or started with.
+        imitated: the Imitator's picture of the parameters, where one took part.
+        drawn: how many pictures the engine drew for it.
+    """
+
+    vector: Vector
+    relaxed: Vector
+    history: Mapping[str, list[float]]
+    imitated: Pixels | None
+    drawn: int
+
+
+class Searcher(Protocol):
+    """One way to search."""
+
+    @property
+    def schema(self) -> ParameterSchema:
+        """Of the parameters."""
+
+    @property
+    def frame(self) -> Tensor:
+        """(478, 2) mean landmarks of the engine's pictures, in pixels of a picture of 512."""
+
+    @property
+    def engine(self) -> Engine | None:
+        """What draws the parameters; None for a game that cannot be called from here."""
+
+    @property
+    def made_by(self) -> str:
+        """What searches, for the report."""
+
+    def search(self, aligned: AlignedFace, log: Log) -> Found:
+        """The parameters of an aligned face."""
+
+
+class ImitatorSearcher:
+    """Gradient descent through an Imitator.
+
+    Args:
+        config: of the fits.
+        model: Imitator file.
+        frozen: the networks that look.
+        device: where to compute.
+    """
+
+    def __init__(self, config: FitConfig, model: Path, frozen: Frozen, *, device: str) -> None:
+        self._config, self._frozen, self._device = config, frozen, device
+        self._imitator, self.schema = load_imitator(model, device=device)
+        self._imitator.requires_grad_(False)
+        self.engine, self.made_by = _engine_of(self.schema, model), model.stem
+
+    @property
+    def frame(self) -> Tensor:
+        """(478, 2) mean landmarks of the renders that the Imitator learned from."""
+        return self._imitator.frame
+
+    def search(self, aligned: AlignedFace, log: Log) -> Found:
+        """The parameters of an aligned face; see ``facenn.fitting.descent``."""
+        config = self._config
+        target = see(aligned.picture[None], aligned.landmarks[None], self._frozen)
+        found = fit(target, self._imitator, self.schema, self._frozen, steps=config.steps, rate=config.rate,
+                    weights=weights_of(config), candidates=config.candidates, seed=config.seed, log=log)
+        with torch.no_grad():
+            imitated = to_pixels(draw(self._imitator, torch.from_numpy(found.vectors).to(self._device)))[0]
+        return _first(found, imitated, drawn=0)
+
+
+class EngineSearcher:
+    """Gauss-Newton on the engine.
+
+    Args:
+        config: of the fits.
+        library: where they start.
+        observer: draws and looks.
+        frozen: the networks that look.
+    """
+
+    def __init__(self, config: FitConfig, library: Library, observer: Observer, frozen: Frozen) -> None:
+        self._config, self._library, self._observer = config, library, observer
+        self._eyes = Eyes(frozen.finder, frozen.sface, library.layout)
+        self.schema, self.engine = library.schema, Engine(config.character)
+        self.made_by = f"Gauss-Newton on the engine, from {len(library.vectors):,} drawn people"
+
+    @property
+    def frame(self) -> Tensor:
+        """(478, 2) mean landmarks of the library's people."""
+        return torch.from_numpy(self._library.frame) * 512
+
+    def search(self, aligned: AlignedFace, log: Log) -> Found:
+        """The parameters of an aligned face; see ``facenn.fitting.search``."""
+        shrink = aligned.picture.shape[-1] // SIDE
+        picture = F.avg_pool2d(aligned.picture[None].cpu(), shrink)
+        photo = self._eyes.see_at(picture, aligned.landmarks[None].cpu() / shrink)
+        result, drawn = fit_on_engine(photo, self._library, self._observer, rounds=self._config.rounds, log=log)
+        return _first(result, None, drawn=drawn)
+
+
+@contextmanager
+def open_searcher(config: FitConfig, model: Path | None, frozen: Frozen, pretrained: Path, *, libraries: Path,
+                  device: str, progress: Progress) -> Iterator[Searcher]:
+    """The way to search that the options ask for; its processes end with the block.
+
+    Args:
+        config: of the fits.
+        model: Imitator file; None with the method engine, which has no use for it.
+        frozen: the networks that look.
+        pretrained: folder of the same, for other processes.
+        libraries: folder of the libraries of drawn people, for the method engine.
+        device: where the Imitator computes; the method engine computes on the CPU.
+        progress: called with how many people of the library are drawn, if any has to be.
+
+    Raises:
+        ConfigError: a method without its model, a model that the method does not use, an unknown character.
+    """
+    if config.method == "imitator":
+        if model is None:
+            raise ConfigError("expected a model for --method imitator, got none")
+        yield ImitatorSearcher(config, model, frozen, device=device)
+        return
+    if model is not None:
+        raise ConfigError(f"expected no --model with --method engine, which draws with the engine itself, got {model}")
+    folder = library_folder(libraries, config.character, seed=config.seed)
+    library = load_library(folder, config.character, pretrained.resolve(), count=config.library, seed=config.seed,
+                           workers=config.workers, progress=progress)
+    setting = Setting(config.character, pretrained.resolve(), library.reference)
+    with Studio(setting, workers=config.workers) as studio:
+        yield EngineSearcher(config, library, studio, frozen)
+
+
+def weights_of(config: FitConfig) -> Weights:
+    """The weights of the losses, as the fit through the Imitator takes them."""
+    return Weights(identity=config.identity, landmark=config.landmark, colour=config.colour, prior=config.prior)
+
+
+def _first(result: FitResult, imitated: Pixels | None, *, drawn: int) -> Found:
+    history = {name: [float(np.asarray(step)[0]) for step in steps] for name, steps in result.history.items()}
+    return Found(result.vectors[0], result.relaxed[0], history, imitated, drawn)
+
+
+def _engine_of(schema: ParameterSchema, model: Path) -> Engine | None:
+    """The embedded engine that draws these parameters; None for a game's own."""
+    known = CHARACTERS.get(schema.character)
+    if known is None:
+        return None
+    if difference := schema_difference(known.schema, schema):
+        raise CheckpointError(f"{model}: {difference}; train an Imitator on renders of this engine")
+    return Engine(schema.character)

@@ -1,0 +1,89 @@
+"""A world without engine and networks: what is seen of a face is a simple function of its parameters."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from torch import Tensor
+
+from facenn.engine.generation import random_vector
+from facenn.fitting.library import Library
+from facenn.fitting.sight import Floats, Layout, Sights
+from facenn.fitting.target import CELLS
+from facenn.schema import Choice, ParameterSchema, Slider, Vector
+
+SCHEMA = ParameterSchema(
+    "toy", 0,
+    (*(Slider(f"shape.{i}", "Shape", f"Shape {i}") for i in range(4)),
+     Slider("skin.tone", "Skin", "Tone", 0.3, two_sided=False),
+     Slider("hair.lightness", "Hair", "Lightness", 0.3, two_sided=False)),
+    (Choice("hair.style", "Hair", "Style", ("bald", "short", "long"), "bald"),
+     Choice("brow.style", "Brows", "Style", ("thin", "thick"), "thin")))
+
+
+def _noise(seed: int, shape: tuple[int, ...]) -> Floats:
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+@dataclass
+class ToyObserver:
+    """Draws and looks without a picture.
+
+    Attributes:
+        reference: (478, 2) landmarks of the neutral face.
+        layout: of the spots.
+        drawn: how many faces were looked at.
+    """
+
+    reference: Floats
+    layout: Layout
+    drawn: int = 0
+    directions: Floats = field(default_factory=lambda: _noise(1, (4, 128)))
+    shifts: Floats = field(default_factory=lambda: _noise(2, (4, 478, 2)))
+
+    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Sights:
+        self.drawn += len(vectors)
+        shape, tone, light = vectors[:, :4] - 0.5, vectors[:, 4], vectors[:, 5]
+        hair, brow = vectors[:, SCHEMA.slices["hair.style"]], vectors[:, SCHEMA.slices["brow.style"]]
+        embedding = 1 + shape @ self.directions
+        points = self.reference + 0.01 * np.einsum("bi,inj->bnj", shape, self.shifts)
+        stripes = np.arange(len(self.layout)) % 7 == 0
+        skin = (1 - 0.7 * tone)[:, None] * (1 - 0.5 * brow[:, 1:] * stripes)
+        around = np.zeros((len(vectors), CELLS, CELLS, 3))
+        share = np.ones((len(vectors), CELLS, CELLS))
+        middle = int(self.reference[0, 0] * CELLS)
+        for style, rows in ((1, 6), (2, 12)):  # hair covers a block around the face, down to a row
+            for person in np.flatnonzero(hair[:, style] > 0.5):
+                around[person, :rows, middle - 4:middle + 5] = light[person]
+                share[person, :rows, middle - 4:middle + 5] = 0
+        return Sights(*(np.asarray(a, np.float32) for a in (
+            embedding / np.linalg.norm(embedding, axis=1, keepdims=True), points,
+            np.repeat(skin[..., None], 3, 2), around, share)))
+
+    def photo(self, vector: Vector) -> Sights:
+        """The same face before a white wall of which nobody knows that it is one."""
+        seen = self.observe(vector[None], self.reference)
+        self.drawn -= 1
+        return Sights(seen.embedding, seen.points, seen.skin, seen.around + seen.background[..., None],
+                      np.zeros_like(seen.background))
+
+
+@pytest.fixture
+def observer(face_points: Tensor) -> ToyObserver:
+    reference = (face_points[:, :2] / 512).numpy()
+    return ToyObserver(reference, Layout(reference))
+
+
+@pytest.fixture
+def library(observer: ToyObserver) -> Library:
+    vectors = np.stack([random_vector(SCHEMA, 3, i) for i in range(200)])
+    seen = observer.observe(vectors, observer.reference)
+    observer.drawn = 0
+    return Library(SCHEMA, vectors, seen, observer.reference)
+
+
+@pytest.fixture
+def planted() -> Vector:
+    """(P,) somebody whom no library holds."""
+    return SCHEMA.from_named({"shape.0": 0.7, "shape.1": 0.3, "shape.2": 0.6, "shape.3": 0.45, "skin.tone": 0.8,
+                              "hair.lightness": 0.15, "hair.style": "short", "brow.style": "thick"})

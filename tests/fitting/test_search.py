@@ -1,0 +1,77 @@
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+import pytest
+
+from facenn.fitting.comparison import Comparison
+from facenn.fitting.library import Library
+from facenn.fitting.search import Search, choose_options, fit_on_engine, with_hair_of
+from facenn.fitting.sight import Floats, Sights
+from facenn.fitting.starts import Regression, nearest
+from facenn.schema import Vector
+
+
+class Toy(Protocol):
+    """The observer of the fixtures."""
+
+    drawn: int
+
+    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Sights: ...
+
+    def photo(self, vector: Vector) -> Sights: ...
+
+
+def quiet(step: int, losses: Mapping[str, float]) -> None:
+    pass
+
+
+def changed(vector: Vector, library: Library, **named: float | str) -> Vector:
+    values = library.schema.to_named(vector) | {name.replace("__", "."): value for name, value in named.items()}
+    return library.schema.from_named(values)
+
+
+def test_fit_on_engine_finds_planted_parameters(observer: Toy, library: Library, planted: Vector) -> None:
+    found, drawn = fit_on_engine(observer.photo(planted), library, observer, rounds=3, log=quiet)
+    sliders = len(library.schema.sliders)
+    assert np.abs(found.vectors[0] - planted)[:sliders].max() < 0.1
+    assert (found.vectors[0] - planted)[sliders:] == pytest.approx(0)
+    assert drawn == observer.drawn
+
+
+def test_fit_on_engine_gives_the_same_face_again(observer: Toy, library: Library, planted: Vector) -> None:
+    photo = observer.photo(planted)
+    first, second = (fit_on_engine(photo, library, observer, rounds=1, log=quiet)[0].vectors for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_fit_on_engine_stops_when_nothing_is_gained(observer: Toy, library: Library, planted: Vector) -> None:
+    done: list[int] = []
+    log: Callable[[int, Mapping[str, float]], None] = lambda step, losses: done.append(step)  # noqa: E731
+    fit_on_engine(observer.photo(planted), library, observer, rounds=50, log=log)
+    assert 1 < len(done) < 10
+
+
+def test_choose_options_prefers_what_the_photo_shows(observer: Toy, library: Library, planted: Vector) -> None:
+    comparison = Comparison(observer.photo(planted), library.layout, library.schema)
+    search = Search(observer, comparison, library.schema, library.reference)
+    start = changed(planted, library, hair__style="long", brow__style="thin")
+    assert np.array_equal(choose_options(search, start), planted)
+
+
+def test_with_hair_of_changes_hair_alone(observer: Toy, library: Library, planted: Vector) -> None:
+    comparison = Comparison(observer.photo(planted), library.layout, library.schema)
+    dressed = [library.schema.to_named(v) for v in with_hair_of(planted, library, comparison)]
+    assert len({named["shape.0"] for named in dressed} | {named["skin.tone"] for named in dressed}) == 2
+    assert {named["hair.style"] for named in dressed} == {"short"}
+    assert all(abs(float(named["hair.lightness"]) - 0.15) < 0.1 for named in dressed[:4])
+
+
+def test_regression_guesses_what_can_be_seen(observer: Toy, library: Library, planted: Vector) -> None:
+    guess = Regression(library).guess(observer.photo(planted))[0]
+    assert guess[:5] == pytest.approx(planted[:5], abs=0.12)
+
+
+def test_nearest_finds_somebody_of_the_library(observer: Toy, library: Library) -> None:
+    comparison = Comparison(observer.photo(library.vectors[17]), library.layout, library.schema)
+    assert nearest(library, comparison, count=3)[0] == 17

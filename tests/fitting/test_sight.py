@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from facenn.fitting.sight import GRID, SIDE, Eyes, Floats, Layout, Sights, joined
+from facenn.networks.frozen import Frozen
+
+
+@pytest.fixture(scope="module")
+def reference(face_points: Tensor) -> Floats:
+    return (face_points[:, :2] / 512).numpy()
+
+
+@pytest.fixture(scope="module")
+def layout(reference: Floats) -> Layout:
+    return Layout(reference)
+
+
+@pytest.fixture(scope="module")
+def eyes(frozen: Frozen, layout: Layout) -> Eyes:
+    return Eyes(frozen.finder, frozen.sface, layout)
+
+
+@pytest.fixture(scope="module")
+def photo(astronaut: Tensor) -> Tensor:
+    return torch.nn.functional.avg_pool2d(astronaut[None], 512 // SIDE)
+
+
+def test_layout_has_its_spots_on_a_grid_of_the_reference(layout: Layout, reference: Floats) -> None:
+    places = layout.places(reference[None])[0] * GRID - 0.5
+    assert len(places) > 50
+    assert places == pytest.approx(places.round(), abs=1e-3)
+
+
+def test_layout_moves_with_the_landmarks(layout: Layout, reference: Floats) -> None:
+    moved = layout.places((2 * reference + 0.1)[None])
+    assert moved == pytest.approx(2 * layout.places(reference[None]) + 0.1, abs=1e-5)
+
+
+def test_tones_are_means(layout: Layout) -> None:
+    grey = np.full((2, len(layout), 3), 0.4, np.float32)
+    assert layout.tones(grey) == pytest.approx(np.full((2, layout.patches, 3), 0.4))
+
+
+def test_relief_ignores_how_light_all_of_the_skin_is(layout: Layout) -> None:
+    flat = np.full((1, len(layout), 3), 0.4, np.float32)
+    assert layout.relief(flat) == pytest.approx(np.zeros((1, len(layout))), abs=1e-4)
+    spotted = flat.copy()
+    spotted[0, 10] = 0.1
+    assert layout.relief(spotted)[0].argmin() == 10
+
+
+def test_eyes_see_the_same_wherever_they_look_first(eyes: Eyes, photo: Tensor, face_points: Tensor) -> None:
+    points = face_points[None] / 2
+    near, beside = (eyes.see(photo, start, passes=2) for start in (points, points + 4))
+    assert near.points == pytest.approx(beside.points, abs=0.01)
+    assert float((near.embedding * beside.embedding).sum()) > 0.95
+
+
+def test_eyes_take_the_background_out_of_what_is_around(eyes: Eyes, photo: Tensor, face_points: Tensor) -> None:
+    empty = torch.zeros(1, SIDE, SIDE)
+    empty[:, :, : SIDE // 2] = 1
+    seen = eyes.see_at(photo, face_points[None] / 2, background=empty)
+    assert seen.background[0, :, 0].min() == 1
+    assert seen.background[0, :, -1].max() == 0
+    assert np.abs(seen.around[0, :, 0]).max() == 0
+    assert np.linalg.norm(seen.embedding) == pytest.approx(1)
+
+
+def test_joined_is_undone_by_take(eyes: Eyes, photo: Tensor, face_points: Tensor) -> None:
+    one = eyes.see_at(photo, face_points[None] / 2)
+    darker = eyes.see_at(photo / 2, face_points[None] / 2)
+    both: Sights = joined([one, darker])
+    assert len(both) == 2
+    assert np.array_equal(both.take([1]).skin, darker.skin)
