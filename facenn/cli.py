@@ -182,6 +182,23 @@ def demo(photo: Annotated[Path | None, typer.Option(help="Any photo; default: an
     _print_fit(report)
 
 
+@app.command("inspect")
+def inspect_character(character: Annotated[str, typer.Option(help="An embedded character")] = "portrait",
+                      side: Annotated[int, typer.Option(min=32, help="Pixels of the compared pictures")] = 512,
+                      out: Annotated[Path, Out] = RUNS / "inspection") -> None:
+    """Show what each slider and choice of a character does, and how much of the picture it changes."""
+    from facenn.engine.characters import character as known
+    from facenn.engine.inspection import VISIBLE
+    from facenn.steps.inspection import inspect as step
+
+    schema = known(character).schema
+    with _bar("drawing", len(schema.sliders) + len(schema.choices)) as bar:
+        found = step(character, out, side=side, progress=lambda done: bar(done, {}))
+    print("\n".join(f"{name:28s} {value:8.3f}" for name, value in found.visibilities.items()))
+    print(f"{len(found.faint)} of {len(found.visibilities)} sliders change the picture by less than {VISIBLE} grey "
+          f"levels; pictures: {out / 'sheets'}")
+
+
 @app.command()
 def convert(packages: Annotated[Path | None, typer.Option(
         help="Folder with the packages; default: download them")] = None,

@@ -101,6 +101,13 @@ def test_fit_takes_a_folder_and_refuses_what_shows_no_face(run: Callable[..., st
     assert (counted["fitted"], counted["refused"]) == (1, 2)
 
 
+def test_inspect_ranks_the_sliders_and_draws_them(run: Callable[..., str], project: Path) -> None:
+    printed = run("inspect", "--character", "classic", "--side", "32", "--out", "inspected").splitlines()
+    assert len(printed) == 95 + 1
+    assert "of 95 sliders" in printed[-1]
+    assert (project / "inspected/sheets/nose.png").is_file()
+
+
 def test_cli_answers_for_help_without_heavy_libraries() -> None:
     code = ("import sys; from facenn import cli; cli.app(['train', '--help'], standalone_mode=False); "
             "heavy = {'torch', 'mlflow', 'great_expectations', 'pandas', 'numba', 'scipy', 'matplotlib', 'skimage'}; "
@@ -122,6 +129,7 @@ def test_cli_answers_for_help_without_heavy_libraries() -> None:
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--device", "abacus"), "expected a device such as cpu or cuda"),
     (("validate", "--params", "nowhere.yaml"), "nowhere.yaml"),
     (("build-head", "nowhere.whl"), "nowhere.whl"),
+    (("inspect", "--character", "nobody"), "expected one of the embedded characters"),
 ])
 def test_cli_refuses_bad_input_in_one_line(project: Path, arguments: tuple[str, ...], expected: str) -> None:
     result = refused(project, *arguments)
