@@ -17,12 +17,12 @@ from facenn.files import replacing
 LOWEST = 4.9  # decimetres: skin below is cut off, the picture ends higher
 MASK_SIDE = 1024
 
-# Without these the eyes of the base mesh stare: white shows above the iris.
-RELAXED_EYES = {"eyes/{s}-eye-height1-decr": 0.10, "eyes/{s}-eye-height2-decr": 0.24,
-                "eyes/{s}-eye-height3-decr": 0.16}
+# Without these the eyes of the base mesh stare, white above the iris, and its mouth is sullen.
+RELAXED = {"eyes/{s}-eye-height1-decr": 0.10, "eyes/{s}-eye-height2-decr": 0.24,
+                "eyes/{s}-eye-height3-decr": 0.16, "mouth/mouth-angles-up": 0.20}
 CLOSED_LIPS = 0.05  # of an open jaw, backwards: the lips of the base mesh part
 AGE_GAIN = 0.9  # share of the oldest body at full deflection
-JOWL_GAIN = 1.2  # of the fattest head, along the jaw alone
+JOWL_GAIN = 0.6  # of the fattest head, along the jaw alone
 
 
 Doubles = NDArray[np.float64]
@@ -53,7 +53,8 @@ def _bodies(source: HeadSource, mesh: BaseMesh) -> tuple[Doubles, list[tuple[str
     equal = dict.fromkeys(ANCESTRIES, 1 / 3)
     average = body(0.5, equal)
     none = np.zeros_like(average)
-    moves = [("person.gender", body(0, equal) - average, body(1, equal) - average),
+    thin, thick = (source.target(f"neck/neck-scale-horiz-{way}") for way in ("decr", "incr"))
+    moves = [("person.gender", body(0, equal) - average + 0.5 * thin, body(1, equal) - average + 0.25 * thick),
              ("person.age", none, AGE_GAIN * (body(0.5, equal, "old") - average))]
     return average, [*moves, *((f"person.{a}", none, body(0.5, {a: 1.0}) - average) for a in ANCESTRIES)]
 
@@ -67,10 +68,13 @@ def _lower_sides(positions: Doubles) -> Doubles:
 
 def _displacements(source: HeadSource, mesh: BaseMesh) -> tuple[Doubles, _Displacements]:
     average, bodies = _bodies(source, mesh)
-    base = average + sum(weight * source.target(t) for t, weight in RELAXED_EYES.items())
+    base = average + sum(weight * source.target(t) for t, weight in RELAXED.items())
     base -= CLOSED_LIPS * source.expression("jawOpen")
+    flesh = JOWL_GAIN * _lower_sides(average)
+    jowls = [flesh * source.target(f"head/head-fat-{way}") for way in ("decr", "incr")]
     rows = [(s.name, s.gain * (source.target(s.negative) if s.negative else np.zeros_like(base)),
              s.gain * source.target(s.positive)) for s in SHAPE_SLIDERS] + bodies
+    rows.append(("chin.jowls", jowls[0], jowls[1]))
     eyes = np.unique(mesh.quads[np.isin(mesh.groups, EYEBALLS)])
     rows += [(f"expression.{name}", np.zeros_like(base), sum(w * source.expression(u) for u, w in units.items()))
              for name, units in EXPRESSIONS.items()]

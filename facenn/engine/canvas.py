@@ -46,7 +46,7 @@ def face_canvas() -> NDArray[np.uint8]:
     canvas = {BLUSH: spot(x, y, 0.46, 7.03, 0.17, 0.13, 1),
               EYE_SHADOW: spot(x, y, 0.31, 7.435, 0.17, 0.055, 1.6), LINER: liner,
               FRECKLES: _spots((height, width), generator, 1100, 0.010) * np.clip(freckled, 0, 1),
-              MOLES: _spots((height, width), generator, 26, 0.014), CIRCLES: circles,
+              MOLES: _spots((height, width), generator, 60, 0.017), CIRCLES: circles,
               LEAN_X: lean_x, LEAN_Y: lean_y, GROOVE: depth}
     result = np.zeros((height, width, CHANNELS), np.uint8)
     for channel, values in canvas.items():

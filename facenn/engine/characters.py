@@ -74,7 +74,7 @@ APPEARANCE = (
     _amount("eyes.lashes", "Eyes", "Lashes", 0.35, "None to made-up"),
     _amount("eyes.sclera", "Eyes", "White of the eye", 0.25, "Bright to dull and reddish"),
     _amount("iris.size", "Iris", "Size", 0.5, "Small to large"),
-    _amount("iris.lightness", "Iris", "Dark to light", 0.4, "Of the iris"),
+    _amount("iris.lightness", "Iris", "Dark to light", 0.35, "Of the iris"),
     _amount("iris.hue", "Iris", "Brown over green to blue", 0.2, "Colour of the iris"),
     _amount("eyebrows.density", "Eyebrows", "Density", 0.55, "Sparse to dense hairs"),
     _amount("eyebrows.thickness", "Eyebrows", "Thickness", 0.4, "Narrow to wide"),
@@ -89,7 +89,6 @@ APPEARANCE = (
     _amount("beard.chin", "Beard", "Chin", 0.0, "Density of the beard on the chin"),
     _amount("beard.jaw", "Beard", "Cheeks and jaw", 0.0, "Density of the beard along the jaw"),
     _amount("lips.tone", "Lips", "Depth of colour", 0.3, "Natural colour: pale to dark red"),
-    _amount("lips.gloss", "Lips", "Gloss", 0.35, "Dry to wet"),
     _amount("lips.colour", "Make-up", "Lipstick", 0.0, "None to full red"),
     _amount("cheek.blush", "Make-up", "Blush", 0.0, "On the cheeks"),
     _amount("eyes.shadow", "Make-up", "Eye shadow", 0.0, "On the upper lids"),
@@ -104,9 +103,10 @@ SKIN_TONES = np.array([[0.62, 0.44, 0.37], [0.52, 0.335, 0.262], [0.40, 0.245, 0
                        [0.145, 0.082, 0.058], [0.052, 0.030, 0.023]])
 HAIR_TONES = np.array([[0.011, 0.009, 0.008], [0.035, 0.020, 0.013], [0.10, 0.052, 0.026],
                        [0.22, 0.148, 0.086], [0.41, 0.33, 0.23]])
-IRIS_HUES = np.array([[0.16, 0.075, 0.030], [0.11, 0.12, 0.055], [0.11, 0.16, 0.21]])
+IRIS_HUES = np.array([[0.17, 0.070, 0.022], [0.13, 0.15, 0.055], [0.13, 0.21, 0.30]])
 LIPSTICK, EYE_SHADOW, SHIRT = (0.38, 0.05, 0.07), (0.14, 0.06, 0.05), (0.30, 0.31, 0.33)
 SCLERA_BRIGHT, SCLERA_DULL = np.array([0.50, 0.475, 0.45]), np.array([0.32, 0.25, 0.215])
+NATURAL_GLOSS = 0.4  # of lips
 HAIRLINE_REACH = 8.0  # degrees by which the slider moves the hairline either way
 
 
@@ -143,7 +143,7 @@ def _strengths(value: Callable[[str], float], hair_style: str) -> NDArray[np.flo
             (shading.CIRCLE_STRENGTH, 1.0, "eyes.circles"), (shading.FLUSH_STRENGTH, 2.0, "skin.redness"),
             (shading.MOTTLE_STRENGTH, 1.0, "skin.unevenness"), (shading.PORE_STRENGTH, 0.5, "skin.pores"),
             (shading.OIL, 1.0, "skin.gloss"), (shading.LIP_TONE, 1.0, "lips.tone"),
-            (shading.LIP_GLOSS, 1.0, "lips.gloss"), (shading.BROW_DENSITY, 1.0, "eyebrows.density"),
+            (shading.BROW_DENSITY, 1.0, "eyebrows.density"),
             (shading.BROW_THICKNESS, 1.0, "eyebrows.thickness"), (shading.BROW_LENGTH, 1.0, "eyebrows.length"),
             (shading.BROW_DEPTH, 1.0, "eyebrows.colour"), (shading.IRIS_SIZE, 1.0, "iris.size"),
             (shading.LASH_STRENGTH, 1.0, "eyes.lashes")):
@@ -151,6 +151,7 @@ def _strengths(value: Callable[[str], float], hair_style: str) -> NDArray[np.flo
     for zone, name in enumerate(ZONES):
         group = "eyes" if name in ("bags", "crease") else "age"
         strengths[shading.FIRST_ZONE + zone] = value(f"{group}.{name}")
+    strengths[shading.LIP_GLOSS] = NATURAL_GLOSS
     strengths[shading.HAIRLINE] = HAIRLINE_REACH * (2 * value("hair.hairline") - 1)
     strengths[shading.SCALP_STRENGTH] = 0 if hair_style == "bald" else 0.9
     style = HAIR_STYLES[hair_style]
@@ -167,7 +168,7 @@ def _portrait_look(named: Named) -> Look:
     hair = _along(HAIR_TONES, value("hair.lightness"))
     hair = hair * (np.array([1.0, 1.0, 1.0]) + value("hair.redness") * np.array([0.38, -0.16, -0.38]))
     hair = hair + (np.array([0.34, 0.335, 0.33]) - hair) * 0.9 * value("hair.grey") ** 2
-    iris = _along(IRIS_HUES, value("iris.hue")) * (0.25 + 1.0 * value("iris.lightness"))
+    iris = _along(IRIS_HUES, value("iris.hue")) * (0.15 + 1.6 * value("iris.lightness"))
     sclera = SCLERA_BRIGHT + (SCLERA_DULL - SCLERA_BRIGHT) * value("eyes.sclera")
     hair_style = str(named["hair.style"])
     return Look(str(named["eyebrows.style"]), hair_style, _colours(tone=tone, hair=hair, iris=iris, sclera=sclera),

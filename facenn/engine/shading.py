@@ -236,7 +236,7 @@ def _skin(A: Floats, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4, nz: f4,
     nx, ny = nx + f4(0.6) * lean_x, ny + f4(0.6) * lean_y  # full relief would sparkle below the size of a pixel
     scale = f4(1) / math.sqrt(nx * nx + ny * ny + nz * nz)
     nx, ny, nz = nx * scale, ny * scale, nz * scale
-    wet = t[LIPS] * (f4(2) * strengths[LIP_GLOSS] - f4(0.6))
+    wet = t[LIPS] * (f4(4) * strengths[LIP_GLOSS] - f4(1.2))
     gloss = max(t[GLOSS] + wet, f4(0)) * (f4(0.4) + f4(1.2) * strengths[OIL])
     pale = clamp01(colours[TONE, 1] * f4(2.6))
     rough = max(f4(0.60) - f4(0.06) * pale - f4(0.16) * gloss - f4(0.10) * strengths[OIL], f4(0.22))
@@ -252,7 +252,7 @@ def _skin(A: Floats, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4, nz: f4,
         nh = max((facing + view) * half, f4(0))
         spread = nh * nh * (a2 - f4(1)) + f4(1)
         grazing = max(f4(1) - (f4(1) + along) * half, f4(0))
-        base = f4(0.026) + (f4(0.012) * gloss if light == 0 else f4(0))
+        base = f4(0.026) + f4(0.03) * max(wet, f4(0)) + (f4(0.012) * gloss if light == 0 else f4(0))
         fresnel = base + (f4(1) - base) * grazing * grazing * grazing * grazing * grazing
         share = A[LIT] if light == 0 else A[OPEN]
         s = a2 / (f4(3.14159) * spread * spread) * fresnel * facing * f4(0.33) * share * (f4(1) - f4(0.7) * brow_cover)
@@ -275,7 +275,7 @@ def _eye(A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4
     angle, around = math.acos(min(max(ez, f4(-1)), f4(1))), math.atan2(ey, ex)
     fibre = (f4(0.5) + f4(0.22) * math.sin(around * f4(31) + f4(3) * math.sin(around * f4(7)))
              + f4(0.20) * math.sin(around * f4(53) + angle * f4(20)))
-    rim = f4(0.31) + f4(0.13) * strengths[IRIS_SIZE]
+    rim = f4(0.34) + f4(0.14) * strengths[IRIS_SIZE]
     iris = _smooth(rim + f4(0.012), rim - f4(0.035), angle)
     inner = clamp01((rim * f4(0.9) - angle) / (rim * f4(0.5))) * f4(0.55)
     limbus = f4(0.30) + f4(0.70) * _smooth(rim, rim * f4(0.72), angle)
