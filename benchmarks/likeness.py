@@ -3,8 +3,8 @@
 FOLDER holds two photos of each person, told apart by what follows the first underscore of the name, such as
 ``017_neutral.jpg`` and ``017_smiling.jpg``: the first one in the order of the alphabet is fitted, dlib compares the
 engine's picture with the second ones of everybody. An ``info.csv`` with the columns id, sex and ethnicity adds the
-rank among people of the same group. People who are fitted already are not fitted again, unless engine or options have
-changed.
+rank among people of the same group. People who are fitted already are not fitted again, unless engine, search or
+options have changed.
 
     python benchmarks/likeness.py FOLDER --people 001,025     into runs/likeness, which git ignores
 
@@ -13,6 +13,7 @@ The contact sheet shows the people's photos: keep it where the photos may be.
 
 import argparse
 import csv
+import hashlib
 import json
 import sys
 from collections import defaultdict
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import facenn.fitting
 from facenn.alignment import AlignedFace, align, find_faces
 from facenn.config import FitConfig
 from facenn.engine.generation import engine_digest
@@ -120,6 +122,14 @@ def chosen_people(people: list[Person], names: str | None) -> list[Person]:
     if missing := [n for n in names.split(",") if n not in known]:
         raise MissingFileError(f"expected two photos of {', '.join(missing)}, found none")
     return [known[name] for name in names.split(",")]
+
+
+def fitting_digest() -> str:
+    """What tells whether two fits search alike: a digest of the code of the searches."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(facenn.fitting.__path__[0]).glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def fit_person(fitter: Fitter, person: Person, out: Path, key: str) -> dict[str, float]:
@@ -234,7 +244,7 @@ def measure(options: argparse.Namespace) -> None:
                            progress=lambda done: print(f"library: {done} of {config.library} people", file=sys.stderr))
     engine, frame = Engine(config.character), torch.from_numpy(library.frame) * 512
     gallery = np.stack([judged_photo(p.other, frozen) for p in everybody])
-    key = f"{config.model_dump_json()} {engine_digest()} {options.model}"
+    key = f"{config.model_dump_json()} {engine_digest()} {fitting_digest()} {options.model}"
     neutral = engine.draw(engine.schema.neutral()).picture
     costs, tiles, captions, rows = [], [], [], []
     probes: dict[str, list[Array]] = defaultdict(list)

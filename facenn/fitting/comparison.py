@@ -17,10 +17,11 @@ LANDMARKS = 60.0  # in distances between the eyes; a typical error of 0.05 count
 TONE = 20.0  # sRGB in [0, 1]; skin that is off by 0.1 counts 0.2
 RELIEF = 8.0  # powers of e; brows of the wrong thickness differ by about 0.3 in a tenth of the spots
 AROUND = 3.0  # sRGB in [0, 1]; weak: what is around a face may be hair, a hat or a wall
-PRIOR = 0.4  # of the whole way from neutral to the end; less lets freckles and lipstick please the recognition network
+PRIOR = 0.4  # of the whole way from neutral to the end; less lets sliders that matter little run to their ends
 
-# Beyond these a difference counts ever less: highlights, shadows, glasses, what the engine has not got.
-TONE_SCALE, RELIEF_SCALE, AROUND_SCALE = 0.15, 0.25, 0.25
+# Beyond these a difference counts ever less: highlights, shadows, glasses, what the engine has not got. Wide enough
+# that red lips on a face without make-up (0.3) and dark hair before a light wall (0.6) still count.
+TONE_SCALE, RELIEF_SCALE, AROUND_SCALE = 0.3, 0.25, 0.5
 
 
 @dataclass(frozen=True)

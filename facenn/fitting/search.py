@@ -16,7 +16,7 @@ from facenn.schema import ParameterSchema, Vector
 
 NEAREST = 6  # people of the library that are tried as starts, and whose hair is tried on
 HAIR = "Hair"  # the group of the sliders and the choice that are taken over from people with similar surroundings
-APPEARANCE = ("tone", "relief", "around")  # what decides choices: recognition likes a fringe to hide a forehead under
+HAIR_TERMS = ("tone", "around")  # what decides hair: the recognition network would rather hide a forehead under it
 CHEAP_STEPS = 1  # after each Gauss-Newton step, with the Jacobian that the last step has corrected
 SATURATED = 0.02  # a round that lowers the loss by a smaller part is the last one
 
@@ -94,7 +94,7 @@ def fit_on_engine(photo: Sights, library: Library, observer: Observer, *, rounds
     schema, comparison = library.schema, Comparison(photo, library.layout, library.schema)
     search = Search(observer, comparison, schema, library.reference)
     vector = search.pick(starts(photo, library, comparison))
-    vector = search.pick(with_hair_of(vector, library, comparison), by=APPEARANCE)
+    vector = search.pick(with_hair_of(vector, library, comparison), by=HAIR_TERMS)
     for done in range(1, rounds + 1):
         vector = choose_options(search, vector)
         vector, gained = step(search, vector)
@@ -131,10 +131,11 @@ def with_hair_of(vector: Vector, library: Library, comparison: Comparison) -> Ve
 
 def choose_options(search: Search, vector: Vector) -> Vector:
     """(P,) the same sliders with the best option of each choice, one choice at a time."""
-    for where in search.schema.slices.values():
-        tried = np.repeat(vector[None], where.stop - where.start, 0)
-        tried[:, where] = np.eye(where.stop - where.start)
-        vector = search.pick(tried, by=APPEARANCE)
+    for choice in search.schema.choices:
+        where = search.schema.slices[choice.name]
+        tried = np.repeat(vector[None], len(choice.options), 0)
+        tried[:, where] = np.eye(len(choice.options))
+        vector = search.pick(tried, by=HAIR_TERMS if choice.group == HAIR else None)
     return vector
 
 

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.likeness import chosen_people, find_people, score, table
+from facenn.errors import MissingFileError
+
+
+def photos(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).write_bytes(b"not opened")
+    return folder
+
+
+def test_find_people_pairs_photos_by_what_stands_before_the_underscore(tmp_path: Path) -> None:
+    photos(tmp_path, "02_smiling.jpg", "02_neutral.jpg", "01_b.png", "01_a.png", "03_alone.jpg", "01_points.json",
+           "x.jpg")
+    (tmp_path / "info.csv").write_text("id,sex,age,ethnicity\n01,female,24,white\n")
+    first, second = find_people(tmp_path)
+    assert (first.name, first.fitted.name, first.other.name) == ("01", "01_a.png", "01_b.png")
+    assert first.group == "female white"
+    assert (second.name, second.fitted.name, second.group) == ("02", "02_neutral.jpg", "")
+
+
+def test_find_people_refuses_a_folder_without_pairs(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="two photos of each person"):
+        find_people(photos(tmp_path, "01_a.jpg"))
+    with pytest.raises(MissingFileError, match="expected a folder"):
+        find_people(tmp_path / "nowhere")
+
+
+def test_chosen_people_names_who_is_missing(tmp_path: Path) -> None:
+    people = find_people(photos(tmp_path, "01_a.jpg", "01_b.jpg"))
+    assert chosen_people(people, "01") == people
+    with pytest.raises(MissingFileError, match="09"):
+        chosen_people(people, "01,09")
+
+
+def test_score_knows_ranks_of_a_small_gallery() -> None:
+    gallery = np.array([[0.0], [1.0], [2.0], [10.0]])
+    found = score(np.array([[0.1], [0.2]]), [0, 1], gallery, ["a", "b", "b", "a"])
+    assert found.own == pytest.approx(0.45)
+    assert found.others == pytest.approx((0.9 + 1.9 + 9.9 + 0.2 + 1.8 + 9.8) / 6)
+    assert found.auc == pytest.approx(11 / 12)
+    assert (found.rank_1, found.rank_5, found.group_rank_1, found.group_rank_5) == (0.5, 1.0, 1.0, 1.0)
+
+
+def test_score_without_groups_says_nothing_about_them() -> None:
+    found = score(np.array([[0.1]]), [0], np.array([[0.0], [1.0]]), ["", ""])
+    assert found.group_rank_1 is None
+    assert "| fit | 1 | 0.100 |" in table({"fit": found}, [{"seconds": 3.0, "pictures_drawn": 5.0}], 2)
