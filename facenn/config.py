@@ -51,6 +51,8 @@ class TrainConfig(Section):
     save_every: Count = Field(100, description="Steps between saved states, from which a killed run goes on")
     validate_every: Count = Field(250, description="Steps between two looks at the held-out renders")
     seed: Seed = Field(0, description="Of the weights, the split and the order of the renders")
+    start_from: str = Field("", description="Imitator file whose weights are the start, its parameters matched by "
+                            "name; empty for fresh weights")
 
 
 class FitConfig(Section):

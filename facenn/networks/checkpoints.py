@@ -112,6 +112,38 @@ def read_network(path: Path) -> tuple[Header, dict[str, Tensor]]:
     return _parse_header(path, metadata[HEADER]), tensors
 
 
+@torch.no_grad()
+def adopt_weights(imitator: Imitator, schema: ParameterSchema, path: Path) -> int:
+    """Let an Imitator begin where another one ended, one of an older schema or of another character.
+
+    Parameters of the same column name take their weights along; the others keep theirs.
+
+    Args:
+        imitator: changed in place.
+        schema: of its parameters.
+        path: file of the other Imitator.
+
+    Returns:
+        How many parameters were known.
+
+    Raises:
+        MissingFileError: no such file.
+        CheckpointError: not an Imitator, or one of another resolution.
+    """
+    other, known = load_imitator(path)
+    if other.resolution != imitator.resolution:
+        raise CheckpointError(f"{path}: expected an Imitator of {imitator.resolution} pixels to start from, "
+                              f"got one of {other.resolution}")
+    mine, theirs = imitator.state_dict(), other.state_dict()
+    first = next(name for name, tensor in mine.items() if tensor.ndim == 4)
+    shared = [c for c in schema.columns if c in known.columns]
+    rows, found = ([columns.index(c) for c in shared] for columns in (schema.columns, known.columns))
+    entry = mine[first].clone()
+    entry[rows] = theirs[first][found].to(entry)
+    imitator.load_state_dict({**theirs, first: entry})
+    return len(shared)
+
+
 def schema_difference(expected: ParameterSchema, found: ParameterSchema) -> str | None:
     """The first thing in which two schemas differ, as a sentence; None when they are the same."""
     if found.character != expected.character:

@@ -18,7 +18,7 @@ from facenn.files import replace_text
 from facenn.fitting.descent import fit
 from facenn.fitting.target import see
 from facenn.images import to_pixels, to_tensor, write_image, write_pixels
-from facenn.networks.checkpoints import load_imitator, save_imitator
+from facenn.networks.checkpoints import adopt_weights, load_imitator, save_imitator
 from facenn.networks.frozen import Frozen, load_finder, load_frozen
 from facenn.networks.imitator import Imitator
 from facenn.networks.landmarks import FaceFinder
@@ -87,7 +87,10 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
     parts = split(len(faces), seed=config.seed, fraction=config.validation)
     imitator = Imitator(folder.schema.size, resolution=config.resolution,
                         generator=torch.Generator().manual_seed(config.seed))
-    imitator.start_from_colour(_mean_colour(faces, parts))
+    if config.start_from:
+        adopt_weights(imitator, folder.schema, Path(config.start_from))
+    else:
+        imitator.start_from_colour(_mean_colour(faces, parts))
     frame = _frame(folder, parts, load_finder(store.pretrained))
     digest = _digest(folder)
     state = store.states / f"{hashlib.sha256((config.model_dump_json() + digest).encode()).hexdigest()[:16]}.pt"
