@@ -10,8 +10,9 @@ import numpy as np
 from facenn.engine.characters import character
 from facenn.engine.generation import engine_digest, random_vector
 from facenn.files import replacing
+from facenn.fitting.painter import PASSES, Observer, Setting, reference_points
 from facenn.fitting.sight import Floats, Layout, Sights, joined
-from facenn.fitting.studio import PASSES, Observer, Setting, Studio, reference_points
+from facenn.fitting.studio import Studio
 from facenn.schema import ParameterSchema, Vector
 
 PART = 48  # people in a file: what a killed build loses at most
@@ -55,7 +56,7 @@ def library_folder(root: Path, name: str, *, seed: int) -> Path:
         seed: of the people.
     """
     digest = hashlib.sha256(character(name).schema.to_json().encode())
-    for module in ("sight.py", "studio.py"):
+    for module in ("sight.py", "painter.py"):
         digest.update((Path(__file__).parent / module).read_bytes())
     return root / f"{name}-{seed}-{engine_digest()}-{digest.hexdigest()[:8]}"
 

@@ -9,9 +9,9 @@ from facenn.fitting.comparison import Comparison, sliders_of
 from facenn.fitting.descent import FitResult
 from facenn.fitting.library import Library
 from facenn.fitting.newton import Array, Point, best, jacobian_at, robust_loss, steps, updated
+from facenn.fitting.painter import PASSES, Observer
 from facenn.fitting.sight import Floats, Sights
 from facenn.fitting.starts import Regression, nearest
-from facenn.fitting.studio import PASSES, Observer
 from facenn.schema import ParameterSchema, Vector
 
 NEAREST = 6  # people of the library that are tried as starts, and whose hair is tried on

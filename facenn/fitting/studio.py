@@ -1,69 +1,24 @@
-"""Processes that draw parameters with the engine and look at the pictures: the expensive part of an engine fit."""
+"""Processes that draw and look at once: the expensive part of a fit on the engine."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
-import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from facenn.engine.renderer import Engine
-from facenn.errors import FormatError
-from facenn.fitting.sight import SIDE, Eyes, Floats, Layout, Sights, joined
-from facenn.images import to_tensor
-from facenn.networks.frozen import load_finder, load_recognizer
+from facenn.fitting.painter import BATCH, Painter, Setting
+from facenn.fitting.sight import Floats, Sights, joined
 from facenn.schema import Vector
-
-BATCH = 4  # pictures looked at together; a constant, as sums depend on it: a result must not depend on the workers
-PASSES = 2  # of the landmark network over pictures whose faces may be anywhere near
-
-
-class Observer(Protocol):
-    """Draws parameters and says what is seen of them."""
-
-    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Sights:
-        """Sights of (B, P) parameters; landmarks are looked for near (478, 2) others, ``passes`` times."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a process needs to draw and look.
-
-    Attributes:
-        character: embedded character.
-        pretrained: folder of the frozen networks.
-        reference: (478, 2) landmarks of the neutral face, as parts of the picture's side.
-    """
-
-    character: str
-    pretrained: Path
-    reference: Floats
-
-
-class Painter:
-    """An engine and the networks that look at its pictures, in one process."""
-
-    def __init__(self, setting: Setting) -> None:
-        self._engine = Engine(setting.character, side=SIDE)
-        self._eyes = Eyes(load_finder(setting.pretrained), load_recognizer(setting.pretrained, "sface"),
-                          Layout(setting.reference))
-
-    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Sights:
-        """What is seen of (B, P) parameters; see ``Observer``."""
-        renders = [self._engine.draw(vector) for vector in vectors]
-        pictures = to_tensor(np.stack([r.picture for r in renders]))
-        background = torch.from_numpy(np.stack([r.labels == 0 for r in renders])).float()
-        near_pixels = torch.from_numpy(near * SIDE)[None].expand(len(vectors), -1, -1)
-        return self._eyes.see(pictures, near_pixels, background=background, passes=passes)
 
 
 class Studio:
     """Several painters, each in a process of its own; use it as a context.
+
+    Processes end with the block, and with this process however it ends.
 
     Args:
         setting: what they draw and look with.
@@ -96,30 +51,22 @@ class Studio:
             yield task.result()
 
 
-def reference_points(character: str, pretrained: Path) -> Floats:
-    """(478, 2) landmarks of a character's neutral face, as parts of the picture's side.
-
-    Raises:
-        FormatError: the networks see no face in the engine's picture.
-    """
-    engine, finder = Engine(character, side=SIDE), load_finder(pretrained)
-    picture = to_tensor(engine.draw(engine.schema.neutral()).picture)
-    faces = finder.detect(picture)
-    if not faces:
-        raise FormatError(f"expected a face in the neutral picture of character {character}, found none")
-    with torch.no_grad():
-        landmarks, _ = finder.landmarks(picture[None], finder.settle(picture, faces[:1]))
-    points: Floats = (landmarks[0, :, :2] / SIDE).numpy()
-    return points
-
-
 _painters: list[Painter] = []  # a worker process keeps its painter from task to task
 
 
 def _open(setting: Setting) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)  # one process per core draws faster than threads that wait for each other
     threadpool_limits(1)
     _painters[:] = [Painter(setting)]
+
+
+def _end_with_parent() -> None:
+    """A pool's process whose parent was killed would wait for tasks for ever, with a gigabyte of memory."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _ready() -> None:

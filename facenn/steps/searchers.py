@@ -18,9 +18,10 @@ from facenn.engine.renderer import Engine
 from facenn.errors import CheckpointError, ConfigError
 from facenn.fitting.descent import FitResult, Weights, draw, fit
 from facenn.fitting.library import Library, library_folder, load_library
+from facenn.fitting.painter import Observer, Setting
 from facenn.fitting.search import fit_on_engine
 from facenn.fitting.sight import SIDE, Eyes
-from facenn.fitting.studio import Observer, Setting, Studio
+from facenn.fitting.studio import Studio
 from facenn.fitting.target import see
 from facenn.images import to_pixels
 from facenn.networks.checkpoints import load_imitator, schema_difference

@@ -5,8 +5,8 @@ import pytest
 
 from facenn.fitting import library as module
 from facenn.fitting.library import PART, Library, library_folder, load_library
+from facenn.fitting.painter import Setting
 from facenn.fitting.sight import Floats, Sights
-from facenn.fitting.studio import Setting
 from facenn.schema import Vector
 
 PRETRAINED = Path("nowhere")
