@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facenn.fitting.target import Target, coarse
+from facenn.engine.people import sample
 from facenn.images import SIDE
 from facenn.losses import colour_loss, identity_loss, landmark_loss, prior_loss
 from facenn.networks.frozen import Frozen
@@ -123,14 +124,9 @@ def _losses(target: Target, drawn: Tensor, squares: Tensor, frozen: Frozen) -> t
 @torch.no_grad()
 def _best_candidate(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Frozen, *,
                     weights: Weights, count: int, seed: int) -> Tensor:
-    """(B, P) for each photo, the best of the neutral face and ``count`` random ones near it."""
+    """(B, P) for each photo, the best of the neutral face and ``count`` random people."""
     generator = np.random.default_rng(seed)
-    neutral, sliders = schema.neutral(), len(schema.sliders)
-    faces = [neutral]
-    for _ in range(count):
-        face = schema.sample(generator)
-        face[:sliders] = (face[:sliders] + neutral[:sliders]) / 2  # halfway: random shapes differ too much
-        faces.append(face)
+    faces = [schema.neutral(), *(sample(schema, generator) for _ in range(count))]
     vectors = torch.from_numpy(np.stack(faces)).to(target.embedding)
     best = torch.full((len(target.embedding),), torch.inf).to(target.embedding)
     chosen = vectors[0].repeat(len(best), 1)
