@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from facenn.fitting.target import Target, coarse
 from facenn.engine.people import sample
+from facenn.fitting.target import Target, coarse
 from facenn.images import SIDE
 from facenn.losses import colour_loss, identity_loss, landmark_loss, prior_loss
 from facenn.networks.frozen import Frozen
