@@ -22,7 +22,7 @@ class Studio:
 
     Args:
         setting: what they draw and look with.
-        workers: processes; about 900 MB of memory each.
+        workers: processes; about 1.1 GB of memory each.
     """
 
     def __init__(self, setting: Setting, *, workers: int) -> None:
