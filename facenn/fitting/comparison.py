@@ -17,11 +17,42 @@ LANDMARKS = 60.0  # in distances between the eyes; a typical error of 0.05 count
 TONE = 20.0  # sRGB in [0, 1]; skin that is off by 0.1 counts 0.2
 RELIEF = 8.0  # powers of e; brows of the wrong thickness differ by about 0.3 in a tenth of the spots
 AROUND = 3.0  # sRGB in [0, 1]; weak: what is around a face may be hair, a hat or a wall
-PRIOR = 0.4  # of the whole way from neutral to the end; less lets sliders that matter little run to their ends
+PRIOR = 0.015  # of what one person in the street differs from the next; less makes faces that nobody has
 
-# Beyond these a difference counts ever less: highlights, shadows, glasses, what the engine has not got. Wide enough
-# that red lips on a face without make-up (0.3) and dark hair before a light wall (0.6) still count.
+# Beyond these a difference counts ever less: highlights, shadows, glasses, what the engine has not got.
 TONE_SCALE, RELIEF_SCALE, AROUND_SCALE = 0.3, 0.25, 0.5
+
+STRANGE, TRIMMING_ROUNDS = 0.25, 3  # share of a library's people that is drawn broadly: nobody is like them
+SHRINKAGE = 0.25  # share of the covariance that is taken for independent: a library is small beside its sliders
+
+
+@dataclass(frozen=True)
+class Population:
+    """How the sliders of people vary together.
+
+    Attributes:
+        mean: (D,) of the sliders.
+        whitening: (D, D) matrix that makes deviations from the mean independent, of variance 1.
+    """
+
+    mean: Array
+    whitening: Array
+
+    @classmethod
+    def of(cls, values: Array) -> "Population":
+        """The population of which (N, D) sliders were drawn, without the strangest; shrunk towards independence."""
+        usual = cls._of_all(values)
+        for _ in range(TRIMMING_ROUNDS):
+            distance = np.square((values - usual.mean) @ usual.whitening.T).sum(1)
+            usual = cls._of_all(values[distance <= np.quantile(distance, 1 - STRANGE)])
+        return usual
+
+    @classmethod
+    def _of_all(cls, values: Array) -> "Population":
+        covariance = np.cov(values, rowvar=False)
+        spread = np.diag(np.diag(covariance) + 1e-4)
+        shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * spread
+        return cls(values.mean(0), np.linalg.inv(np.linalg.cholesky(shrunk)))
 
 
 @dataclass(frozen=True)
@@ -43,16 +74,15 @@ class Comparison:
     Args:
         photo: what is seen in the photo, B = 1.
         layout: of the spots of the skin.
-        schema: of the parameters, for the pull towards the neutral face.
+        population: towards which the sliders are pulled.
     """
 
-    def __init__(self, photo: Sights, layout: Layout, schema: ParameterSchema) -> None:
-        self._photo, self._layout = photo, layout
-        self._neutral, self._reach = _neutral(schema)
+    def __init__(self, photo: Sights, layout: Layout, population: Population) -> None:
+        self._photo, self._layout, self._population = photo, layout, population
         self._tones, self._relief = layout.tones(photo.skin), layout.relief(photo.skin)
         self._region, self._wall = surroundings(photo.points[0]), wall_colour(photo)
         sizes = {"identity": photo.embedding.shape[1], "landmark": 2 * MESH, "tone": 3 * layout.patches,
-                 "relief": len(layout), "around": 3 * int((self._region > 0).sum()), "prior": len(self._neutral)}
+                 "relief": len(layout), "around": 3 * int((self._region > 0).sum()), "prior": len(population.mean)}
         ends = np.cumsum(list(sizes.values()))
         self.terms = tuple(Term(name, slice(int(end) - size, int(end)))
                            for (name, size), end in zip(sizes.items(), ends, strict=True))
@@ -74,7 +104,8 @@ class Comparison:
         seen = drawn.around + drawn.background[..., None] * self._wall - photo.around
         inside = self._region > 0
         around = self._around_weights()[:, None] * seen[:, inside]
-        prior = np.sqrt(PRIOR / len(self._neutral)) * (values - self._neutral) / self._reach
+        usual = self._population
+        prior = np.sqrt(PRIOR / len(usual.mean)) * (values - usual.mean) @ usual.whitening.T
         parts = (identity, points, tone, relief, around, prior)
         return np.concatenate([p.reshape(count, -1) for p in parts], 1).astype(np.float64)
 
@@ -106,12 +137,6 @@ class Comparison:
         scales[where["relief"]] = RELIEF_SCALE * self._relief_weight()
         scales[where["around"]] = AROUND_SCALE * np.repeat(self._around_weights(), 3)
         return scales
-
-
-def _neutral(schema: ParameterSchema) -> tuple[Array, Array]:
-    """Where each slider is neutral, and how far it can go from there."""
-    neutral = np.array([s.neutral for s in schema.sliders])
-    return neutral, np.maximum(neutral, 1 - neutral)
 
 
 def _eye_distance(points: Floats) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facenn.fitting.comparison import Comparison, sliders_of
+from facenn.fitting.comparison import Comparison, Population, sliders_of
 from facenn.fitting.descent import FitResult
 from facenn.fitting.library import Library
 from facenn.fitting.newton import Array, Point, best, jacobian_at, robust_loss, steps, updated
@@ -91,7 +91,8 @@ def fit_on_engine(photo: Sights, library: Library, observer: Observer, *, rounds
     Returns:
         What was found, and how many pictures were drawn for it.
     """
-    schema, comparison = library.schema, Comparison(photo, library.layout, library.schema)
+    schema, population = library.schema, Population.of(sliders_of(library.vectors, library.schema))
+    comparison = Comparison(photo, library.layout, population)
     search = Search(observer, comparison, schema, library.reference)
     vector = search.pick(starts(photo, library, comparison))
     vector = search.pick(with_hair_of(vector, library, comparison), by=HAIR_TERMS)

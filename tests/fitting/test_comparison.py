@@ -1,11 +1,15 @@
 import numpy as np
 import pytest
 
-from facenn.fitting.comparison import Comparison, sliders_of, superimposed, surroundings, wall_colour
+from facenn.fitting.comparison import Comparison, Population, sliders_of, superimposed, surroundings, wall_colour
 from facenn.fitting.library import Library
 from facenn.fitting.newton import robust_loss
 from facenn.fitting.sight import Floats, Sights
 from facenn.fitting.target import CELLS, FACE_OVAL
+
+
+def usual(library: Library) -> Population:
+    return Population.of(sliders_of(library.vectors, library.schema))
 
 
 def test_superimposed_undoes_a_similarity() -> None:
@@ -17,7 +21,7 @@ def test_superimposed_undoes_a_similarity() -> None:
 
 def test_residuals_of_the_face_itself_are_its_prior_alone(library: Library) -> None:
     photo = library.sights.take([5])
-    comparison = Comparison(photo, library.layout, library.schema)
+    comparison = Comparison(photo, library.layout, usual(library))
     clear = Sights(photo.embedding, photo.points, photo.skin, photo.around, 0 * photo.background)
     residuals = comparison.residuals(clear, sliders_of(library.vectors[5:6], library.schema))
     losses = comparison.losses(residuals[0])
@@ -26,7 +30,7 @@ def test_residuals_of_the_face_itself_are_its_prior_alone(library: Library) -> N
 
 
 def test_losses_of_the_terms_add_up_to_the_robust_loss(library: Library) -> None:
-    comparison = Comparison(library.sights.take([5]), library.layout, library.schema)
+    comparison = Comparison(library.sights.take([5]), library.layout, usual(library))
     residuals = comparison.residuals(library.sights, sliders_of(library.vectors, library.schema))
     losses = comparison.losses(residuals[3])
     assert losses["total"] == pytest.approx(float(robust_loss(residuals[3], comparison.scales)))
@@ -57,3 +61,16 @@ def centred(library: Library) -> Floats:
     oval = library.reference[list(FACE_OVAL)]
     moved: Floats = library.reference - (oval.min(0) + oval.max(0)) / 2 + 0.5
     return moved
+
+
+def test_population_knows_what_goes_together_and_leaves_the_strangest_out() -> None:
+    generator = np.random.default_rng(0)
+    first = generator.normal(0.5, 0.1, 900)
+    people = np.stack([first, first + generator.normal(0, 0.02, 900)], 1)
+    crowd = np.concatenate([people, generator.random((300, 2))])
+    population = Population.of(crowd)
+    along, against = (np.square(population.whitening @ np.array(step)).sum() for step in ((0.1, 0.1), (0.1, -0.1)))
+    assert against > 3 * along
+    assert np.abs(population.mean - people.mean(0)).max() < 0.02
+    untrimmed = np.linalg.inv(np.cov(crowd, rowvar=False))
+    assert against > 2 * np.array((0.1, -0.1)) @ untrimmed @ np.array((0.1, -0.1))

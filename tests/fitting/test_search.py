@@ -4,7 +4,7 @@ from typing import Protocol
 import numpy as np
 import pytest
 
-from facenn.fitting.comparison import Comparison
+from facenn.fitting.comparison import Comparison, Population, sliders_of
 from facenn.fitting.library import Library
 from facenn.fitting.search import Search, choose_options, fit_on_engine, with_hair_of
 from facenn.fitting.sight import Floats, Sights
@@ -20,6 +20,10 @@ class Toy(Protocol):
     def observe(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Sights: ...
 
     def photo(self, vector: Vector) -> Sights: ...
+
+
+def usual(library: Library) -> Population:
+    return Population.of(sliders_of(library.vectors, library.schema))
 
 
 def quiet(step: int, losses: Mapping[str, float]) -> None:
@@ -53,14 +57,14 @@ def test_fit_on_engine_stops_when_nothing_is_gained(observer: Toy, library: Libr
 
 
 def test_choose_options_prefers_what_the_photo_shows(observer: Toy, library: Library, planted: Vector) -> None:
-    comparison = Comparison(observer.photo(planted), library.layout, library.schema)
+    comparison = Comparison(observer.photo(planted), library.layout, usual(library))
     search = Search(observer, comparison, library.schema, library.reference)
     start = changed(planted, library, hair__style="long", brow__style="thin")
     assert np.array_equal(choose_options(search, start), planted)
 
 
 def test_with_hair_of_changes_hair_alone(observer: Toy, library: Library, planted: Vector) -> None:
-    comparison = Comparison(observer.photo(planted), library.layout, library.schema)
+    comparison = Comparison(observer.photo(planted), library.layout, usual(library))
     dressed = [library.schema.to_named(v) for v in with_hair_of(planted, library, comparison)]
     assert len({named["shape.0"] for named in dressed} | {named["skin.tone"] for named in dressed}) == 2
     assert {named["hair.style"] for named in dressed} == {"short"}
@@ -73,5 +77,5 @@ def test_regression_guesses_what_can_be_seen(observer: Toy, library: Library, pl
 
 
 def test_nearest_finds_somebody_of_the_library(observer: Toy, library: Library) -> None:
-    comparison = Comparison(observer.photo(library.vectors[17]), library.layout, library.schema)
+    comparison = Comparison(observer.photo(library.vectors[17]), library.layout, usual(library))
     assert nearest(library, comparison, count=3)[0] == 17
