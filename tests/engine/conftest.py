@@ -33,11 +33,15 @@ def maps(head: Head, skin: Part) -> SkinMaps:
 
 @pytest.fixture(scope="session")
 def make_engine(maps: SkinMaps) -> Callable[[str, int], Engine]:
-    """Engines of a character and a side; the painted maps are the same for all of them, and slow to make."""
+    """Engines of a character and a side; painted maps and hair are the same for all of them, and slow to make."""
+    scenes: dict[str, renderer._Scene] = {}
+
     def make(name: str, side: int) -> Engine:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(renderer, "SkinMaps", lambda head, skin: maps)
-            return Engine(name, side=side)
+            made = Engine(name, side=side)
+        made._scenes = scenes
+        return made
 
     return make
 

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -23,8 +25,8 @@ def test_every_slider_visibly_changes_the_picture(small_engine: Engine, slider: 
     assert visibility(small_engine, slider) >= VISIBLE
 
 
-def test_strips_show_every_parameter_once_in_editor_order() -> None:
-    engine = Engine("classic", side=32)
+def test_strips_show_every_parameter_once_in_editor_order(make_engine: Callable[[str, int], Engine]) -> None:
+    engine = make_engine("classic", 32)
     found = list(strips(engine))
     assert sorted(s.name for s in found) == sorted(
         [*(s.name for s in engine.schema.sliders), *(c.name for c in engine.schema.choices)])
