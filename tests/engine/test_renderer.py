@@ -283,8 +283,8 @@ def test_studio_is_what_is_drawn_unless_told_otherwise(small_engine: Engine) -> 
 
 
 @pytest.mark.parametrize("conditions", [
-    Conditions(yaw=20), Conditions(pitch=-15), Conditions(roll=10), Conditions(light_yaw=30), Conditions(light_pitch=20),
-    Conditions(light=(1.0, 0.8, 0.6)), Conditions(contrast=0.0), Conditions(contrast=2.0), Conditions(distance=0.4),
+    Conditions(yaw=20), Conditions(pitch=-15), Conditions(roll=10), Conditions(light_yaw=30),
+    Conditions(light_pitch=20), Conditions(light=(1.0, 0.8, 0.6)), Conditions(contrast=0.0), Conditions(contrast=2.0), Conditions(distance=0.4),
     Conditions(background=(0.1, 0.4, 0.2)), Conditions(expression=(("smile", 1.0),))], ids=str)
 def test_conditions_change_the_picture_and_not_the_character(small_engine: Engine, conditions: Conditions) -> None:
     vector = face(hair__style="crop", skin__tone=0.6)
@@ -379,7 +379,8 @@ def test_expressions_raise_brows_and_widen_the_mouth(small_engine: Engine) -> No
         (), (("brows_up", 1.0),), (("frown", 1.0),), (("smile", 1.0),)))
     assert middle(up, "brow")[0] < middle(neutral, "brow")[0] - 2
     assert middle(frown, "brow")[0] > middle(neutral, "brow")[0] + 1
-    lips = [np.ptp(np.nonzero(shows(render, "lower lip") | shows(render, "upper lip"))[1]) for render in (neutral, smile)]
+    lips = [np.ptp(np.nonzero(shows(render, "lower lip") | shows(render, "upper lip"))[1])
+            for render in (neutral, smile)]
     assert lips[1] > lips[0] + 4
 
 

@@ -27,6 +27,7 @@ from facenn.engine.rasterizer import (
 )
 from facenn.engine.renderer import Render
 from facenn.engine.shading import resolve
+from facenn.engine.wrinkles import ZONES
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -329,13 +330,13 @@ def test_paint_shows_only_where_its_channel_of_the_canvas_is_painted(channel: st
         colour_of(shade([SKIN] * 4, colours=colours))
 
 
-@pytest.mark.parametrize("zone", range(len(shading.ZONES)))
+@pytest.mark.parametrize("zone", range(len(ZONES)))
 def test_lines_of_a_zone_deepen_with_the_strength_of_that_zone_alone(zone: int) -> None:
     face = bare_canvas()
     face[..., [canvas.GROOVE, canvas.PAINTED]] = 255
     face[..., canvas.ZONE] = zone + 1
     smooth = colour_of(shade([SKIN] * 4, face=face))
-    for other in range(len(shading.ZONES)):
+    for other in range(len(ZONES)):
         strengths = strength()
         strengths[shading.FIRST_ZONE + other] = 1
         lined = colour_of(shade([SKIN] * 4, face=face, strengths=strengths))

@@ -77,5 +77,7 @@ def test_walls_of_a_groove_lean_towards_its_middle(lines: Relief) -> None:
 
 
 def test_relief_is_a_function_of_its_generator(lines: Relief) -> None:
-    assert all(np.array_equal(one, other) for one, other in zip(lines, drawn(), strict=True))
+    again = drawn()
+    for k in range(4):
+        assert np.array_equal(np.asarray(lines[k]), np.asarray(again[k]))
     assert not np.array_equal(lines[2], drawn(5)[2])
