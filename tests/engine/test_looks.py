@@ -73,7 +73,8 @@ def test_parts_of_a_beard_have_their_own_places(maps: SkinMaps, head: Head, skin
 
 def test_scalp_is_hair_on_top_and_skin_in_the_face(maps: SkinMaps, head: Head, skin: Part) -> None:
     for name in ("SCALP", "RECEDED"):
-        (x, y, z), values = (lambda found: (found[0].T, found[1].astype(int)))(at(maps, head, skin, name))
+        positions, values = at(maps, head, skin, name)
+        y, z = positions[:, 1], positions[:, 2]
         assert values[(y > 8.3) & (z < 0.4)].min() > 150
         assert values[(y < 7.5) & (z > 1.0)].max() < 100
         assert values[(y < 6.5)].max() < 5
@@ -86,7 +87,7 @@ def test_temples_recede_and_nothing_else_gains_hair(maps: SkinMaps, head: Head, 
     assert lost.min() >= 0
     behind = positions[:, 2] < -0.2
     assert lost[behind].max() <= 1
-    x, y, z = np.abs(positions).T
+    x, y = np.abs(positions[:, 0]), positions[:, 1]
     temple = (x > 0.35) & (x < 0.55) & (y > 7.95) & (positions[:, 2] > 0.5)
     assert temple.sum() > 10
     assert lost[temple].mean() > 30

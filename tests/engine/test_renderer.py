@@ -284,7 +284,8 @@ def test_studio_is_what_is_drawn_unless_told_otherwise(small_engine: Engine) -> 
 
 @pytest.mark.parametrize("conditions", [
     Conditions(yaw=20), Conditions(pitch=-15), Conditions(roll=10), Conditions(light_yaw=30),
-    Conditions(light_pitch=20), Conditions(light=(1.0, 0.8, 0.6)), Conditions(contrast=0.0), Conditions(contrast=2.0), Conditions(distance=0.4),
+    Conditions(light_pitch=20), Conditions(light=(1.0, 0.8, 0.6)), Conditions(contrast=0.0),
+    Conditions(contrast=2.0), Conditions(distance=0.4),
     Conditions(background=(0.1, 0.4, 0.2)), Conditions(expression=(("smile", 1.0),))], ids=str)
 def test_conditions_change_the_picture_and_not_the_character(small_engine: Engine, conditions: Conditions) -> None:
     vector = face(hair__style="crop", skin__tone=0.6)
