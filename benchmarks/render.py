@@ -27,10 +27,11 @@ import psutil
 from threadpoolctl import threadpool_limits
 
 from facenn.engine import rasterizer, renderer, shading
+from facenn.engine.brows import BROW_STYLES
 from facenn.engine.generation import random_vector
-from facenn.engine.hair import HAIR_STYLES
+from facenn.engine.hair_styles import HAIR_STYLES
 from facenn.engine.head import Head
-from facenn.engine.looks import BROW_STYLES, SkinMaps
+from facenn.engine.looks import SkinMaps
 from facenn.engine.renderer import Engine
 from facenn.files import replace_text
 from facenn.images import write_pixels
@@ -45,7 +46,7 @@ STAGES: dict[str, list[tuple[object, str]]] = {
     "geometry": [(Engine, "_geometry")],
     "light": [(rasterizer, "project"), (rasterizer, "depth_map"), (rasterizer, "light_vertices")],
     "visibility": [(rasterizer, "visibility")],
-    "brows": [(SkinMaps, "texture")],
+    "brows": [(SkinMaps, "brows")],
     "resolve": [(shading, "resolve")],
     "JPEG": [(sys.modules[__name__], "write_pixels")],
 }
@@ -201,8 +202,8 @@ def report(pictures: list[Clock], early: float, late: float, warm: Startup, cold
         *stage_table(pictures), "",
         f"Mean {totals.mean():.1f} ms (goal: at most {GOAL}), median {np.median(totals):.1f}, "
         f"95 % below {np.quantile(totals, 0.95):.1f}.", "",
-        "*light* is projection, shadow map and light per vertex; *brows* is the change of brow style in the "
-        "skin texture; *JPEG* includes the file.", "",
+        "*light* is projection, shadow map and light per vertex; *brows* is the look-up of the brow style's "
+        "map; *JPEG* includes the file.", "",
         "## Start", "",
         "CPU seconds of a fresh process.", "",
         "| kernels | imports | engine | first picture of every style |", "| --- | ---: | ---: | ---: |",

@@ -80,7 +80,7 @@ def test_fit_writes_everything_that_an_artist_needs(run: Callable[..., str], pro
     assert str(Path("results/one/report.html")) in printed
     preset = json.loads((project / "results/one/parameters.json").read_text())
     assert preset["character"] == "portrait"
-    assert len((project / "results/one/model.bytes").read_bytes()) == 4 + 4 * 132
+    assert len((project / "results/one/model.bytes").read_bytes()) == 4 + 4 * 159
 
 
 def test_fit_takes_a_folder_and_refuses_what_shows_no_face(run: Callable[..., str], project: Path,

@@ -89,4 +89,5 @@ def _hairs(style: BrowStyle, middle: PchipInterpolator, thickness: PchipInterpol
                 x, y = x + np.cos(angle) * length / 5, y + np.sin(angle) * length / 5
                 angle -= 0.12 + 0.1 * (1 - towards_tail)
             stroke(canvas, np.array(path), radius, 1.0, 0.30 + 0.45 * generator.random())
-    return np.maximum(canvas, 0.55 * gaussian_filter(canvas, 4))
+    cover: NDArray[np.float32] = np.maximum(canvas, 0.55 * gaussian_filter(canvas, 4))
+    return cover

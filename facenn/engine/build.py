@@ -76,7 +76,8 @@ def _displacements(source: HeadSource, mesh: BaseMesh) -> tuple[Doubles, _Displa
              s.gain * source.target(s.positive)) for s in SHAPE_SLIDERS] + bodies
     rows.append(("chin.jowls", jowls[0], jowls[1]))
     eyes = np.unique(mesh.quads[np.isin(mesh.groups, EYEBALLS)])
-    rows += [(f"expression.{name}", np.zeros_like(base), sum(w * source.expression(u) for u, w in units.items()))
+    rows += [(f"expression.{name}", np.zeros_like(base),
+              sum((w * source.expression(u) for u, w in units.items()), np.zeros_like(base)))
              for name, units in EXPRESSIONS.items()]
     negative, positive = np.array([r[1] for r in rows]), np.array([r[2] for r in rows])
     for i, (name, _, _) in enumerate(rows):

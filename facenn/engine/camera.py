@@ -54,6 +54,14 @@ class Conditions:
             if name not in EXPRESSIONS or not 0 <= share <= 1:
                 raise ConfigError(f"condition expression: expected 0 to 1 of {', '.join(EXPRESSIONS)}, "
                                   f"got {share} of {name!r}")
+        for name in ("light", "background"):
+            colour = getattr(self, name)
+            if colour is not None and not all(0 <= c <= (1 if name == "background" else 10) for c in colour):
+                raise ConfigError(f"condition {name}: expected three numbers from 0 to "
+                                  f"{1 if name == 'background' else 10}, got {colour}")
+        for name in ("light_yaw", "light_pitch"):
+            if not -90 <= getattr(self, name) <= 90:
+                raise ConfigError(f"condition {name}: expected -90 to 90 degrees, got {getattr(self, name)}")
         if not 0 <= self.contrast <= 2:
             raise ConfigError(f"condition contrast: expected 0 to 2, got {self.contrast}")
         if not 0.3 <= self.distance <= 10:

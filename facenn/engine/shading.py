@@ -145,7 +145,8 @@ def _brow(brows: Bytes, x: f4, y: f4, strengths: Floats, b: Floats) -> f4:
     ends = _smooth(tail + f4(0.03), tail - f4(0.15), along) * _smooth(f4(-0.08), f4(0.08), along)
     density = strengths[BROW_DENSITY]
     cover = (f4(0.62) * density + hairs * (f4(0.40) + f4(0.70) * density)) * edge * ends
-    return min(cover, f4(1)) * (f4(0.48) + f4(0.50) * strengths[BROW_DEPTH])
+    seen: f4 = min(cover, f4(1)) * (f4(0.48) + f4(0.50) * strengths[BROW_DEPTH])
+    return seen
 
 
 @nb.njit(fastmath=True, inline="always")
@@ -272,7 +273,7 @@ def _eye(A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4
     ex, ey, ez = A[FACE_X], A[FACE_Y], A[V]
     length = f4(1) / math.sqrt(ex * ex + ey * ey + ez * ez + f4(1e-12))
     ex, ey, ez = ex * length, ey * length, ez * length
-    angle, around = math.acos(min(max(ez, f4(-1)), f4(1))), math.atan2(ey, ex)
+    angle, around = f4(math.acos(min(max(ez, f4(-1)), f4(1)))), math.atan2(ey, ex)
     fibre = (f4(0.5) + f4(0.22) * math.sin(around * f4(31) + f4(3) * math.sin(around * f4(7)))
              + f4(0.20) * math.sin(around * f4(53) + angle * f4(20)))
     rim = f4(0.34) + f4(0.14) * strengths[IRIS_SIZE]

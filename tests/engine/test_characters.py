@@ -2,10 +2,14 @@ import numpy as np
 import pytest
 
 from facenn.engine import shading
-from facenn.engine.characters import CHARACTERS, character
-from facenn.engine.hair import HAIR_STYLES
-from facenn.engine.looks import BROW_STYLES, Look
+from facenn.engine.brows import BROW_STYLES
+from facenn.engine.characters import APPEARANCE, CHARACTERS, HAIRLINE_REACH, SHAPE, character
+from facenn.engine.hair_styles import HAIR_STYLES
+from facenn.engine.head import Head
+from facenn.engine.looks import Look
+from facenn.engine.wrinkles import ZONES
 from facenn.errors import ConfigError
+from facenn.schema import Slider
 
 PORTRAIT = character("portrait")
 
@@ -16,6 +20,10 @@ def look(**changed: float | str) -> Look:
     return PORTRAIT.look(named | {name.replace("__", "."): value for name, value in changed.items()})
 
 
+def differ(one: Look, other: Look) -> bool:
+    return not (np.array_equal(one.colours, other.colours) and np.array_equal(one.strengths, other.strengths))
+
+
 def test_classic_has_the_103_parameters_of_the_blog_post() -> None:
     schema = character("classic").schema
     assert (len(schema.sliders), schema.size) == (95, 103)
@@ -24,26 +32,55 @@ def test_classic_has_the_103_parameters_of_the_blog_post() -> None:
 
 def test_portrait_adds_looks_to_the_shape_of_classic() -> None:
     schema = PORTRAIT.schema
-    assert schema.sliders[:95] == character("classic").schema.sliders
-    assert len(set(schema.columns)) == schema.size == 132
+    assert schema.sliders[:95] == character("classic").schema.sliders == SHAPE
+    assert (len(schema.sliders), schema.version) == (139, 1)
+    assert len(set(schema.columns)) == schema.size == 139 + 8 + 12
+    assert [c.name for c in schema.choices] == ["eyebrows.style", "hair.style"]
     assert schema.choices[0].options == tuple(BROW_STYLES)
     assert schema.choices[1].options == tuple(HAIR_STYLES)
+
+
+@pytest.mark.parametrize("name", CHARACTERS)
+def test_every_slider_says_what_it_does(name: str) -> None:
+    schema = character(name).schema
+    for slider in schema.sliders:
+        assert slider.label, slider.name
+        assert slider.tooltip, slider.name
+        assert slider.tooltip != slider.label, slider.name
+        assert not slider.tooltip.endswith("."), slider.name
+    labels = [(s.group, s.label) for s in schema.sliders]
+    assert len(set(labels)) == len(labels)
+
+
+@pytest.mark.parametrize("slider", APPEARANCE, ids=lambda slider: slider.name)
+def test_every_slider_changes_the_head_or_the_look(head: Head, slider: Slider) -> None:
+    low, high = (look(**{slider.name: value}) for value in (0.0, 1.0))
+    assert differ(low, high) != (slider.name in head.names)
 
 
 @pytest.mark.parametrize("name", CHARACTERS)
 def test_every_random_face_has_a_valid_look(name: str) -> None:
     chosen = character(name)
     assert chosen.schema.character == name
+    wide = [shading.FLUSH_STRENGTH, shading.HAIRLINE]
     for seed in range(50):
         drawn = chosen.look(chosen.schema.to_named(chosen.schema.sample(np.random.default_rng(seed))))
         assert drawn.brow_style in BROW_STYLES
         assert drawn.hair_style in HAIR_STYLES
-        assert drawn.colours.shape == (7, 3)
+        assert drawn.colours.shape == (shading.COLOURS, 3)
         assert ((drawn.colours >= 0) & (drawn.colours <= 1)).all()
-        assert drawn.strengths.shape == (10,)
-        assert (drawn.strengths >= 0).all()
-        paint = np.delete(drawn.strengths, shading.FLUSH_STRENGTH)
-        assert (paint <= 1).all()
+        assert drawn.strengths.shape == (shading.STRENGTHS,)
+        paint = np.delete(drawn.strengths, wide)
+        assert ((paint >= 0) & (paint <= 1)).all()
+        assert 0 <= drawn.strengths[shading.FLUSH_STRENGTH] <= 2
+        assert abs(drawn.strengths[shading.HAIRLINE]) <= HAIRLINE_REACH
+
+
+def test_classic_looks_as_the_bald_neutral_portrait_but_for_its_colours() -> None:
+    classic = character("classic")
+    drawn = classic.look(classic.schema.to_named(classic.schema.neutral()))
+    assert drawn.hair_style == "bald"
+    assert np.array_equal(drawn.strengths, look().strengths)
 
 
 def test_skin_darkens_along_its_slider() -> None:
@@ -63,17 +100,42 @@ def test_grey_hair_loses_its_colour_and_light_hair_gains_light() -> None:
     assert blond > 10 * black
 
 
-@pytest.mark.parametrize(("style", "stubble", "full"), [("none", 0, 0), ("stubble", 1, 0), ("full", 0, 0.95)])
-def test_beard_density_counts_for_the_chosen_beard_alone(style: str, stubble: float, full: float) -> None:
-    strengths = look(beard__style=style, beard__density=1).strengths
-    assert strengths[shading.STUBBLE_STRENGTH] == pytest.approx(stubble)
-    assert strengths[shading.BEARD_STRENGTH] == pytest.approx(full)
+def test_white_of_the_eye_dulls_and_reddens() -> None:
+    bright, dull = (look(eyes__sclera=v).colours[shading.SCLERA] for v in (0, 1))
+    assert (dull < bright).all()
+    assert dull[0] / dull[1] > bright[0] / bright[1]
+
+
+@pytest.mark.parametrize(("name", "entry", "most"), [
+    ("beard.stubble", shading.STUBBLE_STRENGTH, 1), ("beard.moustache", shading.MOUSTACHE_STRENGTH, 0.95),
+    ("beard.chin", shading.CHIN_STRENGTH, 0.95), ("beard.jaw", shading.JAW_STRENGTH, 0.95)])
+def test_beard_grows_part_by_part(name: str, entry: int, most: float) -> None:
+    shaven, half, full = (look(**{name: value}).strengths for value in (0.0, 0.5, 1.0))
+    assert (shaven[entry], half[entry], full[entry]) == pytest.approx((0, most / 4, most))
+    assert np.flatnonzero(shaven != full).tolist() == [entry]
+
+
+@pytest.mark.parametrize("zone", range(len(ZONES)))
+def test_lines_have_one_slider_each(zone: int) -> None:
+    name = next(s.name for s in APPEARANCE if s.name.split(".") in (["age", ZONES[zone]], ["eyes", ZONES[zone]]))
+    none, deep = (look(**{name: value}).strengths for value in (0.0, 1.0))
+    assert np.flatnonzero(none != deep).tolist() == [shading.FIRST_ZONE + zone]
+    assert deep[shading.FIRST_ZONE + zone] == 1
 
 
 def test_scalp_is_painted_under_all_hair_but_not_on_bald_heads() -> None:
     painted = {style: look(hair__style=style).strengths[shading.SCALP_STRENGTH] > 0 for style in HAIR_STYLES}
     assert not painted.pop("bald")
     assert all(painted.values())
+
+
+def test_temples_recede_with_receding_hair_alone() -> None:
+    assert [s for s in HAIR_STYLES if look(hair__style=s).strengths[shading.RECEDES] > 0] == ["receding"]
+
+
+def test_hairline_is_neutral_in_the_middle_and_rises_with_its_slider() -> None:
+    low, neutral, high = (look(hair__hairline=v).strengths[shading.HAIRLINE] for v in (0.0, 0.5, 1.0))
+    assert (low, neutral, high) == pytest.approx((-HAIRLINE_REACH, 0, HAIRLINE_REACH))
 
 
 def test_character_names_those_that_exist() -> None:

@@ -17,9 +17,10 @@ from facenn.engine.head import (
     eyeball,
     fit_sphere,
     hairline,
+    recession,
 )
 from facenn.engine.mesh import triangle_normals
-from facenn.engine.sliders import ANCESTRIES, SHAPE_SLIDERS
+from facenn.engine.sliders import ANCESTRIES, COMPOSED, EXPRESSIONS, SHAPE_SLIDERS
 from facenn.errors import FormatError, MissingFileError
 
 MIRROR = np.array([-1, 1, 1])
@@ -31,14 +32,26 @@ def weights(head: Head, name: str, value: float) -> NDArray[np.float32]:
     return vector
 
 
-def test_head_has_a_displacement_for_every_slider(head: Head) -> None:
-    assert head.names == (*(s.name for s in SHAPE_SLIDERS), "person.gender", *(f"person.{a}" for a in ANCESTRIES))
+TWO_SIDED = [*(s.name for s in SHAPE_SLIDERS), "person.gender", "chin.jowls"]
+ONE_SIDED = ["person.age", *(f"person.{a}" for a in ANCESTRIES), *(f"expression.{name}" for name in EXPRESSIONS)]
+
+
+def test_head_has_a_displacement_for_every_slider_and_expression(head: Head) -> None:
+    assert head.names == (*(s.name for s in SHAPE_SLIDERS), *COMPOSED, *(f"expression.{name}" for name in EXPRESSIONS))
+    assert sorted(head.names) == sorted(TWO_SIDED + ONE_SIDED)
 
 
 def test_sliders_are_94_with_unique_names() -> None:
     names = [s.name for s in SHAPE_SLIDERS]
     assert len(set(names)) == len(names) == 94
-    assert all(s.label and 0 < s.gain <= 1 for s in SHAPE_SLIDERS)
+    assert all(s.label and 0 < s.gain <= 1.2 for s in SHAPE_SLIDERS)
+
+
+def test_tooltip_of_a_slider_names_it_and_says_what_its_ends_mean() -> None:
+    for slider in SHAPE_SLIDERS:
+        label, ends = slider.tooltip.split(": ")
+        assert label == slider.label
+        assert len(ends.split(" to ")) == 2
 
 
 def test_shape_without_weights_is_the_base(head: Head) -> None:
@@ -53,14 +66,14 @@ def test_shape_is_linear_on_either_side_of_neutral(head: Head, name: str) -> Non
         assert np.abs(full).max() > 0.01
 
 
-@pytest.mark.parametrize("name", [f"person.{a}" for a in ANCESTRIES])
+@pytest.mark.parametrize("name", ONE_SIDED)
 def test_one_sided_sliders_ignore_what_is_below_neutral(head: Head, name: str) -> None:
     assert np.array_equal(head.shape(weights(head, name, -1)), head.base)
     assert np.abs(head.shape(weights(head, name, 1)) - head.base).max() > 0.02
 
 
 def test_every_slider_moves_the_head_in_both_directions(head: Head) -> None:
-    for name in head.names[:95]:
+    for name in TWO_SIDED:
         for value in (-1, 1):
             moved = np.abs(head.shape(weights(head, name, value)) - head.base).max()
             assert 0.005 < moved < 1.5, (name, value, moved)
@@ -74,11 +87,24 @@ def test_head_is_symmetric_and_stays_so_under_every_slider(head: Head) -> None:
         assert np.abs(moved - (moved * MIRROR)[twin]).max() < 0.03, name
 
 
-@pytest.mark.parametrize("name", ["person.gender", "neck.scale_vert", "person.asian"])
+@pytest.mark.parametrize("name", ["person.gender", "person.age", "neck.scale_vert", "person.asian"])
 def test_sliders_of_the_whole_body_leave_the_eyes_in_their_place(head: Head, name: str) -> None:
     eyes = np.concatenate([head.vertices_of(group) for group in EYEBALLS])
     moved = head.shape(weights(head, name, 1)) - head.base
     assert np.abs(moved[eyes].mean(0)).max() < 0.005
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [
+    ("smile", 6.0, 7.5), ("jaw_open", 5.0, 7.2), ("brows_up", 7.2, 8.4), ("frown", 7.2, 8.2), ("blink", 7.0, 7.7)])
+def test_expression_moves_its_own_part_of_the_face(head: Head, name: str, low: float, high: float) -> None:
+    moved = np.linalg.norm(head.shape(weights(head, f"expression.{name}", 1)) - head.base, axis=1)
+    far = head.base[moved > 0.25 * moved.max(), 1]
+    assert low < far.min() < far.max() < high
+
+
+def test_jowls_and_age_leave_the_brows_to_their_own_sliders(head: Head) -> None:
+    moved = np.linalg.norm(head.shape(weights(head, "chin.jowls", 1)) - head.base, axis=1)
+    assert moved[head.base[:, 1] > 7.2].max() < 0.2 * moved.max()
 
 
 def test_lip_side_tells_upper_from_lower_lip(head: Head) -> None:
@@ -117,7 +143,10 @@ def test_seen_triangles_include_the_face_but_not_the_inside(head: Head, skin: Pa
     cheek = facing & (np.abs(x - 0.4) < 0.1) & (np.abs(y - 7.0) < 0.1) & (z > 1)
     assert cheek.sum() > 20
     assert head.seen[cheek].all()
-    assert 0.3 < head.seen.mean() < 0.9
+    throat = (x < 0.3) & (np.abs(y - 6.85) < 0.4) & (np.abs(z - 0.1) < 0.3)
+    assert throat.sum() > 20
+    assert head.seen[throat].mean() < 0.5
+    assert 0.3 < head.seen.mean() < 0.97
 
 
 def test_occlusion_is_darker_inside_the_nostrils_than_on_the_forehead(head: Head, skin: Part) -> None:
@@ -159,6 +188,12 @@ def test_azimuth_is_zero_in_front_and_the_same_on_both_sides() -> None:
 def test_hairline_is_high_in_front_and_low_behind() -> None:
     front, side, back = hairline(np.array([0.0, 90, 180]))
     assert front > side > back
+
+
+def test_hair_recedes_most_at_the_temples_and_not_behind_the_ears() -> None:
+    middle, temple, ear, back = recession(np.array([0.0, 34, 66, 180]))
+    assert temple > middle > 0
+    assert ear == back == 0
 
 
 def test_below_collar_is_positive_for_the_chest_only() -> None:

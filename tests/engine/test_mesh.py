@@ -6,6 +6,7 @@ from facenn.engine.mesh import (
     catmull_clark,
     normals_operator,
     smoothstep,
+    surroundings,
     triangle_normals,
     triangulate,
     unique_corners,
@@ -92,6 +93,28 @@ def test_normals_operator_sums_the_triangles_around_a_vertex() -> None:
     triangles = np.array([[0, 1, 2], [0, 2, 3]])
     summed = normals_operator(5, triangles) @ np.array([[0.0, 0, 1], [0, 2, 0]])
     assert summed.tolist() == [[0, 2, 1], [0, 0, 1], [0, 2, 1], [0, 2, 0], [0, 0, 0]]
+
+
+def test_surroundings_average_a_neighbourhood_some_rings_wide() -> None:
+    points, quads = grid(13)
+    triangles = triangulate(quads)
+    mean = surroundings(len(points), triangles)
+    assert np.allclose(mean.sum(1), 1, atol=1e-6)
+    assert mean.min() >= 0
+    middle = 6 * 13 + 6
+    reached = points[mean[middle].nonzero()[1]]
+    assert np.abs(reached[:, :2] - 6).max() == 3
+    assert mean[middle] @ points == pytest.approx(points[middle][None], abs=1e-5)  # a flat place has no hollow
+    assert surroundings(len(points), triangles, rings=1)[middle].nnz == 7  # itself and its neighbours
+
+
+def test_surroundings_of_a_dent_lie_above_it() -> None:
+    points, quads = grid(13)
+    points[6 * 13 + 6, 2] = -1
+    hollow = (surroundings(len(points), triangulate(quads)) @ points - points)[:, 2]
+    assert hollow.argmax() == 6 * 13 + 6
+    assert hollow.max() > 0.5
+    assert hollow[0] == 0
 
 
 def test_unique_corners_splits_vertices_at_texture_seams_only() -> None:

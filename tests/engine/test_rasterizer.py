@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import Delaunay
 
-from facenn.engine.camera import LIGHT_COLOURS, LIGHT_DIRECTIONS, look_at, orthographic, perspective
+from facenn.engine.camera import STUDIO, lights, look_at, orthographic, perspective
 from facenn.engine.rasterizer import (
     ATTRIBUTES,
     BLUE,
@@ -30,6 +30,7 @@ from facenn.engine.rasterizer import (
 
 SIDE = 16
 SOLID = np.full((4, 4, 2), 255, np.uint8)
+LAMPS = lights(STUDIO)
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,16 @@ class Seen:
 
 
 def look(screen: ArrayLike, triangles: ArrayLike, *, kind: int = MOUTH, uv: ArrayLike | None = None,
-         strands: NDArray[np.uint8] = SOLID, lashes: NDArray[np.uint8] = SOLID, side: int = SIDE) -> Seen:
+         strands: NDArray[np.uint8] = SOLID, lashes: NDArray[np.uint8] = SOLID, lash_strength: float = 1.0,
+         side: int = SIDE) -> Seen:
     """What each sample sees of triangles whose corners are given in pixels and depth."""
     corners, faces = np.array(screen, np.float32), np.array(triangles, np.int32)
     attributes = np.zeros((len(corners), ATTRIBUTES), np.float32)
     if uv is not None:
         attributes[:, [U, V]] = uv
     seen = Seen(np.empty((side, side), np.int32), *(np.empty((side, side), np.float32) for _ in range(2)))
-    visibility(corners, faces, np.full(len(faces), kind, np.int32), attributes, strands, lashes, seen.triangle,
-               seen.first, seen.second, np.empty((side, side), np.float32))
+    visibility(corners, faces, np.full(len(faces), kind, np.int32), attributes, strands, lashes,
+               np.float32(lash_strength), seen.triangle, seen.first, seen.second, np.empty((side, side), np.float32))
     return seen
 
 
@@ -143,14 +145,44 @@ def test_closed_parts_lose_their_back_faces(kind: int, culled: bool) -> None:
     assert look(corners, [[0, 2, 1]], kind=kind, uv=uv).covered.any() != culled
 
 
-@pytest.mark.parametrize(("kind", "which"), [(HAIR, "strands"), (LASH, "lashes")])
-def test_cards_are_cut_out_by_their_texture(kind: int, which: str) -> None:
-    texture = np.zeros((2, 2, 2), np.uint8)
-    texture[:, 1, 1] = 255
-    corners, uv = [[0, 0, 0], [32, 0, 0], [0, 32, 0]], [[0, 0], [2, 0], [0, 2]]
-    strands, lashes = (texture, SOLID) if which == "strands" else (SOLID, texture)
-    seen = look(corners, [[0, 1, 2]], kind=kind, uv=uv, strands=strands, lashes=lashes)
-    assert np.array_equal(seen.covered, centres()[0] > 8)
+def card(kind: int, *, alpha: NDArray[np.uint8], lash_strength: float = 1.0) -> NDArray[np.bool_]:
+    """(SIDE, SIDE) samples covered by a card of (H, W) alpha that fills the picture; v is 0 in the top row."""
+    texture = np.ascontiguousarray(np.stack([np.zeros_like(alpha), alpha], -1))
+    return look([[0, 0, 0], [32, 0, 0], [0, 32, 0]], [[0, 1, 2]], kind=kind, uv=[[0, 0], [2, 0], [0, 2]],
+                strands=texture, lashes=texture, lash_strength=lash_strength).covered
+
+
+def test_hair_cards_are_cut_out_by_their_texture() -> None:
+    right_half = np.array([[0, 255], [0, 255]], np.uint8)
+    assert np.array_equal(card(HAIR, alpha=right_half), centres()[0] > 8)
+
+
+@pytest.mark.parametrize(("alpha", "share"), [(30, 0), (60, 0.25), (100, 0.5), (150, 0.75), (200, 1)])
+def test_thin_hair_covers_a_share_of_the_samples_of_every_pixel(alpha: int, share: float) -> None:
+    covered = card(HAIR, alpha=np.full((2, 2), alpha, np.uint8))
+    pixels = covered.reshape(SIDE // 2, 2, SIDE // 2, 2).mean((1, 3))
+    assert (pixels == share).all()
+
+
+def test_lashes_are_cut_out_by_their_texture_and_fade_towards_their_tips() -> None:
+    left_half = np.array([[255, 0], [255, 0]], np.uint8)
+    covered = card(LASH, alpha=left_half)
+    assert not covered[:, 8:].any()
+    assert covered[-4:, :8].all()  # roots
+    assert not covered[:2, :8].all()  # tips
+    assert (np.diff(covered[:, :8].reshape(8, 2, 8).sum((1, 2))) >= 0).all()
+
+
+def test_lashes_grow_with_their_strength_from_none() -> None:
+    solid = np.full((2, 2), 255, np.uint8)
+    area = [card(LASH, alpha=solid, lash_strength=strength).sum() for strength in (0, 0.5, 0.75, 1)]
+    assert area[0] == 0
+    assert (np.diff(area) > 0).all()
+
+
+def test_lower_lashes_are_finer_than_upper_ones() -> None:
+    covered = card(LASH, alpha=np.full((2, 2), 255, np.uint8))
+    assert 0 < covered[:, 8:].sum() < covered[:, :8].sum()  # u beyond 0.5 is the lower lid's
 
 
 def test_what_is_cut_out_hides_nothing_behind() -> None:
@@ -209,13 +241,14 @@ FACING = np.array([[0, 0, 1], [-1, 0, 0], [1, 0, 0], [0, 0, -1]], np.float32)
 
 
 def light(shadow_depth: float = float(FAR), *, openness: float = 1.0, kind: int = SKIN,
-          normals: NDArray[np.float32] = FACING) -> NDArray[np.float32]:
+          normals: NDArray[np.float32] = FACING, colours: NDArray[np.float32] = LAMPS.colours,
+          ambient: NDArray[np.float32] = LAMPS.ambient) -> NDArray[np.float32]:
     """Attributes of vertices that look forward, left, right and back."""
     count = len(normals)
     out = np.zeros((count, ATTRIBUTES), np.float32)
     light_vertices(normals, np.full(count, openness, np.float32), np.full(count, kind, np.int32),
                    np.tile(np.array([4, 4, 0.5], np.float32), (count, 1)),
-                   np.full((8, 8), shadow_depth, np.float32), LIGHT_DIRECTIONS, LIGHT_COLOURS, out)
+                   np.full((8, 8), shadow_depth, np.float32), LAMPS.directions, colours, ambient, out)
     return out
 
 
@@ -241,7 +274,7 @@ def test_half_a_shadow_is_half_lit() -> None:
     shadow = np.full((16, 16), 9, np.float32)
     shadow[:, 8:] = 0.1
     light_vertices(normals, np.ones(1, np.float32), np.zeros(1, np.int32), np.array([[8, 8, 0.5]], np.float32), shadow,
-                   LIGHT_DIRECTIONS, LIGHT_COLOURS, out)
+                   LAMPS.directions, LAMPS.colours, LAMPS.ambient, out)
     assert out[0, LIT] == pytest.approx(3 / 7)
 
 
@@ -253,8 +286,33 @@ def test_hollows_are_darker_in_every_colour() -> None:
 
 
 def test_skin_reddens_where_the_key_light_grazes_it() -> None:
-    key = LIGHT_DIRECTIONS[0]
+    key = LAMPS.directions[0]
     beside = np.cross(key, [0, 1, 0])
     grazed = (beside / np.linalg.norm(beside) - 0.1 * key).astype(np.float32)[None]
     skin, shirt = (light(kind=kind, normals=grazed)[0] for kind in (SKIN, CLOTH))
     assert skin[RED] / skin[BLUE] > 1.05 * shirt[RED] / shirt[BLUE]
+
+
+def test_ambient_light_comes_from_everywhere_and_more_from_above() -> None:
+    dark = np.zeros((4, 3), np.float32)
+    up_and_down = np.array([[0, 1, 0], [0, 0, 1], [0, 0, -1], [0, -1, 0]], np.float32)
+    around = light(colours=dark, normals=up_and_down)[:, RED:BLUE + 1]
+    assert (around > 0).all()
+    assert around[1] == pytest.approx(around[2])
+    assert (around[0] > around[1]).all()
+    assert (around[1] > around[3]).all()
+    twice = light(colours=dark, normals=up_and_down, ambient=2 * LAMPS.ambient)[:, RED:BLUE + 1]
+    assert twice == pytest.approx(2 * around)
+    assert not light(colours=dark, ambient=np.zeros(3, np.float32))[:, RED:BLUE + 1].any()
+
+
+def test_lamps_of_twice_the_colour_give_twice_the_light() -> None:
+    once, twice = (light(colours=factor * LAMPS.colours, ambient=factor * LAMPS.ambient)[:, RED:BLUE + 1]
+                   for factor in (1, 2))
+    assert twice == pytest.approx(2 * once)
+
+
+def test_hair_keeps_ambient_light_alone_for_its_strands_meet_the_lamps_themselves() -> None:
+    lit, unlit = (light(kind=HAIR, colours=colours) for colours in (LAMPS.colours, 0 * LAMPS.colours))
+    assert np.array_equal(lit, unlit)
+    assert (lit[:, LIT] == 1).all()

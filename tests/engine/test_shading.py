@@ -1,15 +1,19 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facenn.engine import shading
-from facenn.engine.camera import LIGHT_COLOURS, LIGHT_DIRECTIONS
+from facenn.engine import brows, canvas, shading
+from facenn.engine.camera import STUDIO, lights
 from facenn.engine.looks import LABELS
 from facenn.engine.rasterizer import (
     ATTRIBUTES,
     BLUE,
     CLOTH,
     EYE,
+    FACE_X,
+    FACE_Y,
     GREEN,
     HAIR,
     LASH,
@@ -23,36 +27,68 @@ from facenn.engine.rasterizer import (
 )
 from facenn.engine.renderer import Render
 from facenn.engine.shading import resolve
+from facenn.engine.wrinkles import ZONES
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 
 WALL = 77
 TEXELS = 8
+OTHER_SKIN = 6  # a triangle of skin elsewhere on the texture
+AHEAD = (0.0, 0.0, 1.0)
+LAMPS = lights(STUDIO)
+BROW_PLACE = (0.5, (7.525 - canvas.LOW) / (canvas.HIGH - canvas.LOW))
+"""Place on the face canvas in the middle of the brow map."""
 
 
-def bare_skin() -> NDArray[np.uint8]:
+def bare_skin() -> Bytes:
     texture = np.zeros((TEXELS, TEXELS, 16), np.uint8)
-    texture[..., [shading.MOTTLE, shading.FLUSH]] = 128
+    texture[..., [shading.MOTTLE, shading.FLUSH, shading.PORES_X, shading.PORES_Y]] = 128
     texture[..., shading.LABEL] = LABELS.index("skin")
     return texture
 
 
-def shade(kinds: list[int], *, texture: NDArray[np.uint8] | None = None, colours: NDArray[np.float32] | None = None,
-          strengths: NDArray[np.float32] | None = None, light: float = 0.5) -> Render:
-    """One pixel whose four samples show triangles of these materials, -1 for the background."""
-    triangles = np.arange(18, dtype=np.int32).reshape(6, 3)
-    attributes = np.zeros((18, ATTRIBUTES), np.float32)
+def bare_canvas() -> Bytes:
+    face = np.zeros((4, 4, canvas.CHANNELS), np.uint8)
+    face[..., [canvas.LEAN_X, canvas.LEAN_Y]] = 128
+    return face
+
+
+def brow_of(*, hairs: float, along: float = 0.5, across: float = 0.0) -> Bytes:
+    """A brow map that is the same everywhere, in its own units."""
+    place = (hairs, (along - brows.ALONG_LOW) / brows.ALONG_RANGE, across / brows.ACROSS_RANGE)
+    return np.tile((255 * np.array(place)).round().astype(np.uint8), (4, 4, 1))
+
+
+NO_BROW = brow_of(hairs=0, across=brows.ACROSS_RANGE)
+
+
+def shade(kinds: list[int], *, texture: Bytes | None = None, face: Bytes | None = None, brow: Bytes = NO_BROW,
+          colours: Floats | None = None, strengths: Floats | None = None, light: float = 0.5,
+          gaze: tuple[float, float, float] = AHEAD, sample_size: float = 1.0) -> Render:
+    """Pixels of four samples that show triangles of these materials, -1 for the background, row by row.
+
+    Gaze is the place of an eye's sample in its own frame, ``sample_size`` in decimetres.
+    """
+    triangles = np.arange(21, dtype=np.int32).reshape(7, 3)
+    attributes = np.zeros((21, ATTRIBUTES), np.float32)
     attributes[:, [U, V]], attributes[:, [RED, GREEN, BLUE]] = 0.5, light
+    attributes[3 * OTHER_SKIN:, [U, V]] = 0.95
     attributes[:, [NZ, OPEN]] = 1
-    hits = np.array(kinds, np.int32).reshape(2, 2)
-    weights = np.full((2, 2), 1 / 3, np.float32)
+    attributes[:, [FACE_X, FACE_Y]] = BROW_PLACE
+    attributes[3 * EYE:3 * EYE + 3, [FACE_X, FACE_Y, V]] = gaze
+    side = round(len(kinds) ** 0.5)
+    hits, weights = np.array(kinds, np.int32).reshape(side, side), np.full((side, side), 1 / 3, np.float32)
     if colours is None:
-        colours = np.full((7, 3), 0.2, np.float32)
+        colours = np.full((shading.COLOURS, 3), 0.2, np.float32)
     if strengths is None:
-        strengths = np.zeros(10, np.float32)
-    render = Render(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8))
-    resolve(hits, weights, weights.copy(), triangles, np.arange(6, dtype=np.int32), attributes,
-            bare_skin() if texture is None else texture, np.full((4, 4, 2), 128, np.uint8), colours, strengths,
-            LIGHT_DIRECTIONS, LIGHT_COLOURS, shading.TONE_CURVE, shading.LABEL_OF_MATERIAL, np.float32(0.1),
-            np.full((1, 1, 3), WALL, np.uint8), render.picture, render.labels)
+        strengths = strength()
+    render = Render(np.zeros((side // 2, side // 2, 3), np.uint8), np.zeros((side // 2, side // 2), np.uint8))
+    resolve(hits, weights, weights.copy(), triangles, np.array([*range(6), SKIN], np.int32), attributes,
+            bare_skin() if texture is None else texture, bare_canvas() if face is None else face, brow,
+            np.full((4, 4, 2), 128, np.uint8), colours, strengths, LAMPS.directions, LAMPS.colours,
+            shading.TONE_CURVE, shading.LABEL_OF_MATERIAL, np.float32(0.1), np.float32(sample_size),
+            np.full((side // 2, side // 2, 3), WALL, np.uint8), render.picture, render.labels)
     return render
 
 
@@ -68,9 +104,11 @@ def tone(light: float) -> float:
     return float(shading.TONE_CURVE[int(light * 512)])
 
 
-def strength(entry: int, value: float) -> NDArray[np.float32]:
-    strengths = np.zeros(10, np.float32)
-    strengths[entry] = value
+def strength(**entries: float) -> Floats:
+    """Strengths of the look by the names of the entries in ``shading``; 0 where not named."""
+    strengths = np.zeros(shading.STRENGTHS, np.float32)
+    for name, value in entries.items():
+        strengths[getattr(shading, name)] = value
     return strengths
 
 
@@ -122,18 +160,71 @@ def test_skin_reads_its_label_from_the_texture(label: str) -> None:
     assert label_of(shade([SKIN] * 4, texture=texture)) == label
 
 
-def test_brows_are_labelled_where_they_are_strong_enough_to_be_seen() -> None:
+def test_label_is_not_averaged_over_a_seam_of_the_texture() -> None:
     texture = bare_skin()
-    texture[..., shading.BROW] = 200
-    assert label_of(shade([SKIN] * 4, texture=texture, strengths=strength(shading.BROW_STRENGTH, 1))) == "brow"
-    assert label_of(shade([SKIN] * 4, texture=texture, strengths=strength(shading.BROW_STRENGTH, 0.2))) == "skin"
+    texture[..., shading.LABEL] = LABELS.index("neck")  # what lies between the two places
+    texture[TEXELS // 2 - 1:TEXELS // 2 + 1, TEXELS // 2 - 1:TEXELS // 2 + 1, shading.LABEL] = LABELS.index("nose")
+    texture[0, -1, shading.LABEL] = LABELS.index("ear")
+    assert label_of(shade([SKIN] * 4, texture=texture)) == "nose"
+    assert label_of(shade([OTHER_SKIN] * 4, texture=texture)) == "ear"
+    assert label_of(shade([SKIN, OTHER_SKIN, OTHER_SKIN, OTHER_SKIN], texture=texture)) == "nose"
 
 
-def test_the_scalp_is_hair_only_where_hair_is_painted_on_it() -> None:
+def test_brows_are_labelled_where_they_cover_the_skin() -> None:
+    dense, sparse = (strength(BROW_DENSITY=d, BROW_DEPTH=d, BROW_THICKNESS=0.5, BROW_LENGTH=0.5) for d in (1, 0))
+    hairs = brow_of(hairs=0.5)
+    assert label_of(shade([SKIN] * 4, brow=hairs, strengths=dense)) == "brow"
+    assert label_of(shade([SKIN] * 4, brow=hairs, strengths=sparse)) == "skin"
+    assert label_of(shade([SKIN, SKIN, SKIN, CLOTH], brow=hairs, strengths=dense)) == "brow"
+    assert label_of(shade([SKIN] * 4, strengths=dense)) == "skin"
+
+
+@pytest.mark.parametrize(("name", "place"), [("BROW_THICKNESS", brow_of(hairs=1, across=1.0)),
+                                             ("BROW_LENGTH", brow_of(hairs=1, along=0.8))])
+def test_brow_reaches_as_far_as_its_slider_says(name: str, place: Bytes) -> None:
+    full = dict.fromkeys(("BROW_DENSITY", "BROW_DEPTH", "BROW_THICKNESS", "BROW_LENGTH"), 1.0)
+    assert label_of(shade([SKIN] * 4, brow=place, strengths=strength(**full))) == "brow"
+    assert label_of(shade([SKIN] * 4, brow=place, strengths=strength(**full | {name: 0.0}))) == "skin"
+
+
+def test_brow_hides_the_skin_and_darkens_with_its_depth() -> None:
+    colours, hairs = np.full((shading.COLOURS, 3), 0.5, np.float32), brow_of(hairs=1)
+    colours[shading.HAIR_COLOUR] = 0.1
+    levels = [colour_of(shade([SKIN] * 4, brow=brow, colours=colours,
+                              strengths=strength(BROW_DENSITY=1, BROW_DEPTH=depth, BROW_THICKNESS=1, BROW_LENGTH=1)))[0]
+              for brow, depth in ((NO_BROW, 0), (hairs, 0), (hairs, 0.5), (hairs, 1))]
+    assert levels == sorted(levels, reverse=True)
+    assert levels[3] < 0.5 * levels[0]
+
+
+def test_scalp_is_hair_only_where_hair_is_painted_on_it() -> None:
+    scalp = bare_skin()
+    scalp[..., [shading.SCALP, shading.RECEDED]] = 255
+    assert label_of(shade([SKIN] * 4, texture=scalp, strengths=strength(SCALP_STRENGTH=0.9))) == "hair"
+    assert label_of(shade([SKIN] * 4, texture=scalp)) == "skin"
+    assert label_of(shade([SKIN] * 4, strengths=strength(SCALP_STRENGTH=0.9))) == "skin"
+    scalp[..., shading.LABEL] = LABELS.index("ear")
+    assert label_of(shade([SKIN] * 4, texture=scalp, strengths=strength(SCALP_STRENGTH=0.9))) == "ear"
+
+
+def degrees(above: float) -> int:
+    """A texel this far above the hairline."""
+    return round(128 + 127 * above / shading.HAIRLINE_RANGE)
+
+
+@pytest.mark.parametrize(("hairline", "expected"), [(-8, "hair"), (0, "hair"), (8, "skin")])
+def test_hairline_moves_by_degrees(hairline: float, expected: str) -> None:
     texture = bare_skin()
-    texture[..., shading.LABEL] = LABELS.index("hair")
-    assert label_of(shade([SKIN] * 4, texture=texture, strengths=strength(shading.SCALP_STRENGTH, 0.9))) == "hair"
-    assert label_of(shade([SKIN] * 4, texture=texture)) == "skin"
+    texture[..., shading.SCALP] = degrees(4)
+    strengths = strength(SCALP_STRENGTH=0.9, HAIRLINE=hairline)
+    assert label_of(shade([SKIN] * 4, texture=texture, strengths=strengths)) == expected
+
+
+def test_receding_hair_has_a_hairline_of_its_own() -> None:
+    texture = bare_skin()
+    texture[..., shading.SCALP], texture[..., shading.RECEDED] = degrees(10), degrees(-10)
+    assert label_of(shade([SKIN] * 4, texture=texture, strengths=strength(SCALP_STRENGTH=0.9))) == "hair"
+    assert label_of(shade([SKIN] * 4, texture=texture, strengths=strength(SCALP_STRENGTH=0.9, RECEDES=1))) == "skin"
 
 
 @pytest.mark.parametrize("kind", [SKIN, EYE, MOUTH, CLOTH])
@@ -143,34 +234,134 @@ def test_more_light_makes_every_material_brighter(kind: int) -> None:
 
 
 @pytest.mark.parametrize(("kind", "row"), [(SKIN, shading.TONE), (CLOTH, shading.CLOTH_COLOUR),
-                                           (HAIR, shading.HAIR_COLOUR)])
+                                           (HAIR, shading.HAIR_COLOUR), (LASH, shading.HAIR_COLOUR)])
 def test_material_takes_its_colour_from_its_row_alone(kind: int, row: int) -> None:
-    plain = np.full((7, 3), 0.2, np.float32)
-    for changed in range(7):
+    plain = np.full((shading.COLOURS, 3), 0.2, np.float32)
+    for changed in range(shading.COLOURS):
         colours = plain.copy()
-        colours[changed, 0] = 0.4
+        colours[changed, 0] = 0.6
         differs = colour_of(shade([kind] * 4, colours=colours)) != colour_of(shade([kind] * 4, colours=plain))
         assert differs == (changed == row)
 
 
-@pytest.mark.parametrize(("channel", "entry"), [
-    (shading.LIPS, shading.LIP_STRENGTH), (shading.BLUSH, shading.BLUSH_STRENGTH),
-    (shading.EYE_SHADOW, shading.SHADOW_STRENGTH), (shading.LINER, shading.LINER_STRENGTH),
-    (shading.FRECKLES, shading.FRECKLE_STRENGTH), (shading.BEARD, shading.STUBBLE_STRENGTH),
-    (shading.BEARD, shading.BEARD_STRENGTH), (shading.SCALP, shading.SCALP_STRENGTH),
-    (shading.BROW, shading.BROW_STRENGTH), (shading.FLUSH, shading.FLUSH_STRENGTH),
+def looking(angle: float) -> tuple[float, float, float]:
+    """A place on the eye, this many radians outwards from its axis."""
+    return float(np.sin(angle)), 0.0, float(np.cos(angle))
+
+
+@pytest.mark.parametrize(("angle", "rows"), [
+    (0.0, set()), (0.22, {shading.IRIS_OUTER, shading.IRIS_INNER}), (0.372, {shading.IRIS_OUTER}),
+    (0.8, {shading.SCLERA}),
 ])
-def test_paint_shows_only_where_its_channel_is_painted(channel: int, entry: int) -> None:
-    painted, colours = bare_skin(), np.full((7, 3), 0.5, np.float32)
-    painted[..., channel] = 255
-    colours[1:] = 0.05
-    without = shade([SKIN] * 4, texture=painted, colours=colours)
-    assert colour_of(shade([SKIN] * 4, texture=painted, colours=colours, strengths=strength(entry, 1))) != \
-        colour_of(without)
-    assert colour_of(shade([SKIN] * 4, colours=colours, strengths=strength(entry, 1))) == \
+def test_eye_has_pupil_iris_and_white_by_the_angle_from_its_own_axis(angle: float, rows: set[int]) -> None:
+    plain = np.full((shading.COLOURS, 3), 0.2, np.float32)
+    known = colour_of(shade([EYE] * 4, colours=plain, gaze=looking(angle), strengths=strength(IRIS_SIZE=0.5)))
+    found = set()
+    for row in range(shading.COLOURS):
+        colours = plain.copy()
+        colours[row] = 0.9
+        drawn = shade([EYE] * 4, colours=colours, gaze=looking(angle), strengths=strength(IRIS_SIZE=0.5))
+        found |= {row} if colour_of(drawn) != known else set()
+    assert found == rows
+    assert (max(known) < 60) == (angle == 0)
+
+
+def test_larger_iris_reaches_further_over_the_white() -> None:
+    colours = np.full((shading.COLOURS, 3), 0.05, np.float32)
+    colours[shading.SCLERA] = 0.5
+    small, large = (colour_of(shade([EYE] * 4, colours=colours, gaze=looking(0.42), strengths=strength(IRIS_SIZE=s)))
+                    for s in (0, 1))
+    assert max(large) < 0.7 * min(small)
+
+
+@pytest.mark.parametrize("kind", [EYE, MOUTH])
+def test_lid_and_lip_shade_what_lies_below_them(kind: int) -> None:
+    side = 16
+    column = shade([SKIN] * (2 * side) + [kind] * ((side - 2) * side), gaze=looking(0.8), sample_size=0.01)
+    levels = column.picture[1:, 0].mean(-1)
+    assert (np.diff(levels[:-1]) >= 0).all()
+    assert levels[0] < 0.8 * levels[-2]
+
+
+def test_lashes_shade_the_ball_below_them() -> None:
+    kinds = [SKIN] * 8 + [EYE] * 8
+    bare, fringed = (shade(kinds, gaze=looking(0.8), sample_size=0.005, strengths=strength(LASH_STRENGTH=s)).picture[1]
+                     for s in (0, 1))
+    assert fringed.mean() < 0.8 * bare.mean()
+
+
+ON_TEXTURE = [
+    ("LIPS", "LIP_STRENGTH"), ("LIPS", "LIP_TONE"), ("LIPS", "LIP_GLOSS"), ("FLUSH", "FLUSH_STRENGTH"),
+    ("MOTTLE", "MOTTLE_STRENGTH"), ("PORES_X", "PORE_STRENGTH"), ("PORES_Y", "PORE_STRENGTH"),
+    *product(("JAW", "CHIN", "MOUSTACHE"), ["STUBBLE_STRENGTH"]), ("JAW", "JAW_STRENGTH"), ("CHIN", "CHIN_STRENGTH"),
+    ("MOUSTACHE", "MOUSTACHE_STRENGTH"), ("SCALP", "SCALP_STRENGTH"),
+]
+ON_CANVAS = [("BLUSH", "BLUSH_STRENGTH"), ("EYE_SHADOW", "SHADOW_STRENGTH"), ("LINER", "LINER_STRENGTH"),
+             ("LINER", "LASH_STRENGTH"), ("FRECKLES", "FRECKLE_STRENGTH"), ("MOLES", "MOLE_STRENGTH"),
+             ("CIRCLES", "CIRCLE_STRENGTH")]
+
+
+def contrasting() -> Floats:
+    """Pale skin, everything else dark."""
+    colours = np.full((shading.COLOURS, 3), 0.05, np.float32)
+    colours[shading.TONE] = 0.5
+    return colours
+
+
+@pytest.mark.parametrize(("channel", "entry"), ON_TEXTURE)
+def test_paint_shows_only_where_its_channel_of_the_texture_is_painted(channel: str, entry: str) -> None:
+    painted, colours = bare_skin(), contrasting()
+    painted[..., getattr(shading, channel)] = 255
+    with_paint, without = (colour_of(shade([SKIN] * 4, texture=painted, colours=colours, strengths=strengths))
+                           for strengths in (strength(**{entry: 1.0}), strength()))
+    assert with_paint != without
+    assert colour_of(shade([SKIN] * 4, colours=colours, strengths=strength(**{entry: 1.0}))) == \
         colour_of(shade([SKIN] * 4, colours=colours))
 
 
-def test_unlit_skin_without_gloss_is_dark_and_very_bright_light_stays_white() -> None:
+@pytest.mark.parametrize(("channel", "entry"), ON_CANVAS)
+def test_paint_shows_only_where_its_channel_of_the_canvas_is_painted(channel: str, entry: str) -> None:
+    painted, colours = bare_canvas(), contrasting()
+    painted[..., [getattr(canvas, channel), canvas.PAINTED]] = 255
+    with_paint, without = (colour_of(shade([SKIN] * 4, face=painted, colours=colours, strengths=strengths))
+                           for strengths in (strength(**{entry: 1.0}), strength()))
+    assert with_paint != without
+    assert colour_of(shade([SKIN] * 4, colours=colours, strengths=strength(**{entry: 1.0}))) == \
+        colour_of(shade([SKIN] * 4, colours=colours))
+
+
+@pytest.mark.parametrize("zone", range(len(ZONES)))
+def test_lines_of_a_zone_deepen_with_the_strength_of_that_zone_alone(zone: int) -> None:
+    face = bare_canvas()
+    face[..., [canvas.GROOVE, canvas.PAINTED]] = 255
+    face[..., canvas.ZONE] = zone + 1
+    smooth = colour_of(shade([SKIN] * 4, face=face))
+    for other in range(len(ZONES)):
+        strengths = strength()
+        strengths[shading.FIRST_ZONE + other] = 1
+        lined = colour_of(shade([SKIN] * 4, face=face, strengths=strengths))
+        assert (lined[0] < smooth[0]) == (lined != smooth) == (other == zone)
+
+
+def test_relief_is_lit_from_above() -> None:
+    """What leans up is brighter than what leans down: the key light stands above the face."""
+    levels = []
+    for lean in (0, 128, 255):
+        face = bare_canvas()
+        face[..., canvas.LEAN_Y], face[..., canvas.ZONE], face[..., canvas.PAINTED] = lean, 1, 255
+        strengths = strength()
+        strengths[shading.FIRST_ZONE] = 0.5
+        levels.append(colour_of(shade([SKIN] * 4, face=face, strengths=strengths))[1])
+    assert levels[0] < levels[1] < levels[2]
+
+
+def test_oily_skin_shines_more_than_powdered_skin() -> None:
+    glossy = bare_skin()
+    glossy[..., shading.GLOSS] = 200
+    dull, oily = (colour_of(shade([SKIN] * 4, texture=glossy, strengths=strength(OIL=oil))) for oil in (0, 1))
+    assert dull != oily
+
+
+def test_unlit_cloth_is_dark_and_very_bright_light_stays_white() -> None:
     assert max(colour_of(shade([CLOTH] * 4, light=0))) <= tone(0)
     assert max(colour_of(shade([MOUTH] * 4, light=100))) == int(shading.TONE_CURVE[-1])

