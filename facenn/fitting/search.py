@@ -102,6 +102,7 @@ def fit_on_engine(photo: Sights, library: Library, observer: Observer, *, rounds
         log(done, {name: values[-1][0] for name, values in search.history.items()})
         if gained < SATURATED:
             break
+    vector = search.pick(with_hair_of(vector, library, comparison), by=HAIR_TERMS)
     vector = choose_options(search, vector)
     return FitResult(vector[None], vector[None], search.history), search.evaluations
 
@@ -141,15 +142,19 @@ def choose_options(search: Search, vector: Vector) -> Vector:
 
 
 def step(search: Search, vector: Vector) -> tuple[Vector, float]:
-    """(P,) after one Gauss-Newton step and the cheap ones, and which part of the loss they took away."""
-    sliders, scales = len(search.schema.sliders), search.comparison.scales
+    """(P,) after one Gauss-Newton step and the cheap ones, and which part of the loss they took away.
+
+    Hair stays: what is around the face decides it, a recognition network would rather colour it to its liking.
+    """
+    scales = search.comparison.scales
+    free = [i for i, s in enumerate(search.schema.sliders) if s.group != HAIR]
 
     def evaluate(values: Array) -> Array:
         vectors = np.repeat(vector[None], len(values), 0)
-        vectors[:, :sliders] = values
+        vectors[:, free] = values
         return search.see(vectors)[1]
 
-    values = vector[:sliders].astype(np.float64)
+    values = vector[free].astype(np.float64)
     residuals, jacobian = jacobian_at(values, evaluate)
     first = point = Point(values, residuals, float(robust_loss(residuals, scales)))
     if not search.history:
@@ -163,5 +168,5 @@ def step(search: Search, vector: Vector) -> tuple[Vector, float]:
         point = there
     search.note(point.residuals)
     moved = vector.copy()
-    moved[:sliders] = point.values
+    moved[free] = point.values
     return moved, 1 - point.loss / first.loss
