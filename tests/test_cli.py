@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from facenn import cli
+from facenn.networks.checkpoints import load_imitator
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -68,7 +70,15 @@ def test_evaluate_measures_what_training_held_out(run: Callable[..., str], proje
     assert measured["held_out"]["faces"] == 2
     assert f"{measured['held_out']['l1']:.4f}" in printed
     assert 0 < measured["held_out"]["ssim"] < 1
-    assert len(measured["recovery"]["slider_error"]) == 113
+    assert len(measured["recovery"]["slider_error"]) == 139
+
+
+def test_train_begins_with_the_weights_of_another_imitator(run: Callable[..., str], project: Path) -> None:
+    run("train", "--steps", "1", "--resolution", "64", "--batch-size", "2", "--precision", "fp32", "--device", "cpu",
+        "--peak", "1e-9", "--floor", "0", "--start-from", "models/imitator.safetensors", "--out", "models/second")
+    first, second = (load_imitator(project / path)[0].state_dict()["colours.weight"]
+                     for path in ("models/imitator.safetensors", "models/second/imitator.safetensors"))
+    assert torch.allclose(first, second, atol=1e-6)
 
 
 def test_fit_writes_everything_that_an_artist_needs(run: Callable[..., str], project: Path) -> None:
