@@ -20,7 +20,7 @@ def target(astronaut: Tensor, face_points: Tensor, frozen: Frozen) -> Target:
 
 def search(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Frozen, *, steps: int,
            candidates: int = 1) -> FitResult:
-    return fit(target, imitator, schema, frozen, steps=steps, rate=0.05, weights=WEIGHTS, candidates=candidates,
+    return fit(target, imitator, schema, frozen, steps=steps, rate=0.015, weights=WEIGHTS, candidates=candidates,
                seed=0, log=lambda step, losses: None)
 
 
@@ -47,7 +47,12 @@ def test_head_weights_are_full_on_the_face_and_less_on_the_hair(face_points: Ten
     assert weights[-1].max() == 0
 
 
-def test_fit_lowers_the_total_loss(found: FitResult) -> None:
+def test_fit_lowers_the_total_loss(target: Target, toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen
+                                   ) -> None:
+    # by colours alone: where an untrained network draws no face, landmarks jump about
+    weights = Weights(identity=0, landmark=0, colour=10, prior=0.1)
+    found = fit(target, toy_imitator, portrait, frozen, steps=6, rate=0.02, weights=weights, candidates=1, seed=0,
+                log=lambda step, losses: None)
     total = [step[0] for step in found.history["total"]]
     assert total[-1] < total[0]
 
@@ -76,7 +81,7 @@ def test_fit_of_two_photos_is_two_fits(found: FitResult, astronaut: Tensor, face
     pair = search(both, toy_imitator, portrait, frozen, steps=6)
     # bfloat16 may add up differently in a batch, and gradient descent amplifies what little that changes
     assert np.abs(pair.relaxed[0] - found.relaxed[0]).mean() < 0.02
-    assert np.abs(pair.relaxed[1] - pair.relaxed[0]).max() > 0.05
+    assert np.abs(pair.relaxed[1] - pair.relaxed[0]).max() > 0.02
 
 
 def test_fit_of_the_imitators_own_picture_moves_towards_its_parameters(

@@ -2,7 +2,8 @@ import base64
 import io
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,11 @@ class StubFitter:
 
     config: FitConfig
 
-    def __init__(self, config: FitConfig, model: Path, pretrained: Path, *, device: str) -> None:
-        StubFitter.config = config
+    @classmethod
+    @contextmanager
+    def opened(cls, config: FitConfig, model: Path | None, pretrained: Path, *, device: str) -> Iterator["StubFitter"]:
+        cls.config = config
+        yield cls()
 
     def fit(self, photo: Path, out: Path, *, face: int | None, credit: str | None,
             log: Callable[[int, Mapping[str, float]], None]) -> FitReport:
@@ -70,7 +74,7 @@ def newest_artifact(key: str) -> str:
 
 def test_fit_photo_shows_photo_and_engine_picture_in_an_artifact(
         photo: Path, prefect_server: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(facenn.steps.photos, "Fitter", StubFitter)
+    monkeypatch.setattr(facenn.steps.photos, "open_fitter", StubFitter.opened)
     with caplog.at_level(logging.INFO, logger="prefect.flow_runs"):
         folder = fit_photo(str(photo), FitConfig(steps=40), "model.safetensors")
     assert Path(folder).parent == Path("runs")
