@@ -73,7 +73,7 @@ class FitConfig(Section):
     rounds: Count = Field(2, description="Engine: Gauss-Newton rounds at most, each about 150 pictures")
     library: Annotated[int, Field(ge=100)] = Field(
         1536, description="Engine: people that are drawn once, before the first fit, as possible starts; 1,536 take "
-        "two minutes on two quiet cores and 25 MB")
+        "three minutes on two quiet cores and 25 MB")
     workers: Count = Field(2, description="Engine: processes that draw; 1.1 GB of memory each")
     seed: Seed = Field(0, description="Of the candidates, or of the library; the same seed gives the same face")
 
