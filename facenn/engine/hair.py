@@ -8,12 +8,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import grey_closing
 from scipy.spatial import cKDTree
 
-from facenn.engine.hair_styles import HAIR_STYLES, HairStyle, fringe_length
+from facenn.engine.hair_styles import HairStyle, fringe_length
 from facenn.engine.head import SKULL, Head, Part, azimuth_elevation, hairline, recession
 from facenn.engine.mesh import smoothstep, unit
-from facenn.engine.strands import CARD_COLUMNS, CURLY, lash_texture, strand_texture
-
-__all__ = ["CARD_COLUMNS", "HAIR_STYLES", "HairCards", "HairStyle", "grow", "lash_texture", "strand_texture"]
+from facenn.engine.strands import CARD_COLUMNS, CURLY
 
 Floats = NDArray[np.floating]
 
@@ -79,7 +77,7 @@ def _roots(style: HairStyle, skin: Part, ears: NDArray[np.bool_], points: Floats
     faces = skin.position_triangles
     corners = points[faces]
     azimuth, elevation = azimuth_elevation(corners.mean(1) - SKULL)
-    height = elevation - hairline(azimuth) - (recession(azimuth) if style.recedes else 0)
+    height = _above_hairline(style, azimuth, elevation)
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     weight = area * (height > LOWEST_ROOT) * (corners.mean(1)[:, 1] > 6.6) * ~ears[faces].any(1)
     weight *= 1 + 2.5 * smoothstep(14, 6, height) * (azimuth < 80)  # at the hairline no cards come from before
@@ -88,10 +86,16 @@ def _roots(style: HairStyle, skin: Part, ears: NDArray[np.bool_], points: Floats
     corner = generator.dirichlet([1, 1, 1], style.cards)[..., None]
     roots = (points[chosen] * corner).sum(1)
     azimuth, elevation = azimuth_elevation(roots - SKULL)
-    height = elevation - hairline(azimuth) - (recession(azimuth) if style.recedes else 0)
+    height = _above_hairline(style, azimuth, elevation)
     bangs = (azimuth < 44) & (elevation > 22) & (elevation < 62) & (generator.random(style.cards) < style.bangs)
     return _Roots(roots, unit((normals[chosen] * corner).sum(1)), azimuth, elevation, height,
                   generator.random(style.cards) ** 0.6, bangs)
+
+
+def _above_hairline(style: HairStyle, azimuth: Floats, elevation: Floats) -> Floats:
+    """Degrees by which directions lie above the style's hairline."""
+    height: Floats = elevation - hairline(azimuth) - (recession(azimuth) if style.recedes else 0)
+    return height
 
 
 def _lengths(style: HairStyle, roots: _Roots, generator: np.random.Generator) -> Floats:

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from facenn.engine.hair import CARD_COLUMNS, HAIR_STYLES, HairCards, HairStyle, grow, lash_texture, strand_texture
+from facenn.engine.hair import HairCards, grow
+from facenn.engine.hair_styles import HAIR_STYLES, HairStyle
 from facenn.engine.head import SKULL, Head, Part, azimuth_elevation, hairline
+from facenn.engine.strands import CARD_COLUMNS, lash_texture, strand_texture
 
 ORDER = ("bald", "buzz", "crop", "slick", "side_part", "fringe", "bob", "long", "tied_back", "curly", "afro",
          "receding")
