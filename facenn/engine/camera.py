@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facenn.engine.mesh import smoothstep
 from facenn.engine.sliders import EXPRESSIONS
 from facenn.errors import ConfigError
 
@@ -163,13 +164,12 @@ def lights(conditions: Conditions) -> Lights:
                   (AMBIENT * around * factor).astype(np.float32))
 
 
-def camera(conditions: Conditions) -> Camera:
-    """A long lens in front of the face: shoulders to hair, eyes a little above the middle."""
+def camera(conditions: Conditions, lamps: Lights) -> Camera:
+    """A long lens in front of the face: shoulders to hair, eyes a little above the middle; the key light looks on."""
     away = 10 * conditions.distance
     half_tangent = FRAME / away
     eye = np.array([0.0, 7.35, FACE + away])
-    key = lights(conditions).directions[0].astype(np.float64)
-    lamp = TARGET + key * 9.2
+    lamp = TARGET + lamps.directions[0].astype(np.float64) * 9.2
     return Camera(view=(perspective(half_tangent, 0.2 * away, away + 30) @ look_at(eye, TARGET)).astype(np.float32),
                   light=(orthographic(2.3, 1, 16) @ look_at(lamp, TARGET)).astype(np.float32),
                   half_tangent=half_tangent)
@@ -189,8 +189,7 @@ def turned(positions: NDArray[np.float32], normals: NDArray[np.float32], conditi
         return
     skew = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
     axis = skew / np.linalg.norm(skew)
-    share = np.clip((positions[:, 1] - SHOULDERS) / (JAW - SHOULDERS), 0, 1)
-    share = (angle * share * share * (3 - 2 * share))[:, None]
+    share = (angle * smoothstep(SHOULDERS, JAW, positions[:, 1]))[:, None]
     for vectors, origin in ((positions, PIVOT), (normals, np.zeros(3))):
         arms = vectors - origin
         across, along = np.cross(axis, arms), axis * (arms @ axis)[:, None]

@@ -15,7 +15,7 @@ from facenn.engine.hair import grow
 from facenn.engine.hair_styles import HAIR_STYLES
 from facenn.engine.head import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
 from facenn.engine.looks import Look, SkinMaps
-from facenn.engine.mesh import Points, surroundings, triangle_normals
+from facenn.engine.mesh import Points, smoothstep, surroundings, triangle_normals
 from facenn.engine.rasterizer import CLOTH, EYE, HAIR, LASH, SKIN, Floats
 from facenn.engine.strands import lash_texture, strand_texture
 
@@ -73,8 +73,7 @@ class _Scene:
 def _wall(side: int) -> NDArray[np.uint8]:
     """(side, side, 3) the studio's plain grey wall, brighter behind the head."""
     across, down = np.meshgrid(*[(np.arange(side) + 0.5) / side] * 2)
-    distance = np.clip(np.hypot(across - 0.5, (down - 0.45) * 0.9) / 0.75, 0, 1)
-    fade = (distance * distance * (3 - 2 * distance))[..., None]
+    fade = smoothstep(0, 0.75, np.hypot(across - 0.5, (down - 0.45) * 0.9))[..., None]
     wall = np.array([0.74, 0.75, 0.76]) * (1 - fade) + np.array([0.58, 0.59, 0.60]) * fade
     return np.ascontiguousarray((wall * 255).astype(np.uint8))
 
@@ -257,7 +256,8 @@ class Engine:
     def _raster(self, positions: Floats, normals: Floats, occlusion: Floats, scene: _Scene, look: Look,
                 conditions: Conditions) -> Render:
         f4 = np.float32
-        view, lamps = camera(conditions), lights(conditions)
+        lamps = lights(conditions)
+        view = camera(conditions, lamps)
         shown = scene.root_height >= look.strengths[shading.HAIRLINE]
         triangles, material = scene.triangles[shown], scene.triangle_material[shown]
         screen, shadow_screen = np.empty_like(positions), np.empty_like(positions)

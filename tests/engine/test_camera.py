@@ -34,7 +34,7 @@ SIDE = 512
 def on_picture(points: Points, conditions: Conditions) -> Points:
     """(N, 2) pixels of points in decimetres."""
     screen = np.empty_like(points)
-    project(points, camera(conditions).view, np.float32(SIDE), screen)
+    project(points, camera(conditions, lights(conditions)).view, np.float32(SIDE), screen)
     return screen[:, :2]
 
 
@@ -118,7 +118,8 @@ def test_lamps_move_to_the_right_and_up_together() -> None:
 
 def test_shadow_map_looks_along_the_key_light() -> None:
     for conditions in (STUDIO, Conditions(light_yaw=20, light_pitch=-10)):
-        matrix, key = camera(conditions).light, lights(conditions).directions[0]
+        lamps = lights(conditions)
+        matrix, key = camera(conditions, lamps).light, lamps.directions[0]
         ray = np.array([0, 7.3, 0.6], np.float32) + np.linspace(-1, 1, 5, dtype=np.float32)[:, None] * key
         screen = np.empty_like(ray)
         project(ray.astype(np.float32), matrix, np.float32(100), screen)
