@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from facenn.engine.renderer import Engine
 from facenn.errors import ConfigError, FormatError
 from facenn.files import replace_text
 from facenn.images import write_pixels
+from facenn.processes import process_pool
 from facenn.schema import ParameterSchema, Vector
 
 CHUNK = 8  # pictures per task: small enough for a smooth progress bar, large enough to hide the hand-over
@@ -140,9 +140,7 @@ def _draw_all(folder: Path, indices: list[int], *, name: str, seed: int, workers
             engine = Engine(name)
             yield from (_draw(engine, folder, chunk, seed, labels) for chunk in chunks)
         return
-    # spawn: a forked child would inherit the locks of the numerical libraries' threads
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=spawn) as pool:
+    with process_pool(min(workers, len(chunks))) as pool:
         tasks = [pool.submit(_draw_in_worker, name, folder, chunk, seed, labels) for chunk in chunks]
         try:
             for task in as_completed(tasks):

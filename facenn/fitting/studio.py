@@ -1,10 +1,7 @@
 """Processes that draw and look at once: the expensive part of a fit on the engine."""
 
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from types import TracebackType
 
 import torch
@@ -12,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from facenn.fitting.painter import BATCH, Painter, Setting
 from facenn.fitting.sight import Floats, Sights, joined
+from facenn.processes import process_pool
 from facenn.schema import Vector
 
 
@@ -26,9 +24,7 @@ class Studio:
     """
 
     def __init__(self, setting: Setting, *, workers: int) -> None:
-        # spawn: a forked child would inherit the locks of the numerical libraries' threads
-        self._pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"),
-                                         initializer=_open, initargs=(setting,))
+        self._pool = process_pool(workers, partial(_open, setting))
         for _ in range(workers):
             self._pool.submit(_ready)  # a process starts with its first task, and takes seconds: better now
 
@@ -55,18 +51,9 @@ _painters: list[Painter] = []  # a worker process keeps its painter from task to
 
 
 def _open(setting: Setting) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)  # one process per core draws faster than threads that wait for each other
     threadpool_limits(1)
     _painters[:] = [Painter(setting)]
-
-
-def _end_with_parent() -> None:
-    """A pool's process whose parent was killed would wait for tasks for ever, with a gigabyte of memory."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _ready() -> None:

@@ -1,8 +1,14 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -16,6 +22,26 @@ from facenn.schema import ParameterSchema, Vector
 
 SCHEMA = character("portrait").schema
 COUNT = CHUNK + 1  # two tasks
+ROOT = Path(__file__).resolve().parents[2]
+STUCK = """
+import time
+from pathlib import Path
+
+from facenn.engine import generation
+
+HERE = Path(__file__).parent
+
+
+class Stuck:
+    def __init__(self, name):
+        (HERE / "begun").touch()
+        time.sleep(600)
+
+
+generation.Engine = Stuck
+if __name__ == "__main__":
+    generation.generate(HERE / "faces", name="portrait", count=9, seed=1, workers=2, labels=False, progress=print)
+"""
 
 
 @dataclass
@@ -142,6 +168,20 @@ def test_interrupted_run_leaves_whole_pictures_and_goes_on(tmp_path: Path, sketc
         read_pixels(image_paths(tmp_path, i)[0])
     sketcher.fails_at = None
     assert draw(tmp_path, labels=True)[2] == [4, COUNT]
+
+
+def test_killed_run_leaves_no_worker(tmp_path: Path) -> None:
+    """An engine that never finishes stands in: every process that imports the script gets it."""
+    script = tmp_path / "render.py"
+    script.write_text(STUCK, encoding="utf-8")
+    with subprocess.Popen([sys.executable, script], env={**os.environ, "PYTHONPATH": str(ROOT)}) as parent:
+        begun = tmp_path / "begun"
+        while not begun.is_file() and parent.poll() is None:
+            time.sleep(0.05)
+        workers = psutil.Process(parent.pid).children()
+        parent.send_signal(signal.SIGKILL)
+        assert begun.is_file()
+        assert not psutil.wait_procs(workers, timeout=30)[1]
 
 
 def test_a_full_disk_leaves_no_half_picture(tmp_path: Path, sketcher: Sketcher,
