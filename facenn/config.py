@@ -69,7 +69,7 @@ class FitConfig(Section):
     prior: Weight = Field(1.0, description="Imitator: weight of the pull towards the neutral face")
     candidates: Annotated[int, Field(ge=0)] = Field(
         24, description="Imitator: random faces; the best one is the start")
-    character: str = Field("portrait", description="Engine: embedded character; an Imitator knows its own")
+    character: str = Field("portrait", description="Engine: embedded character; Imitator: whose champion")
     rounds: Count = Field(2, description="Engine: Gauss-Newton rounds at most, each about 150 pictures")
     library: Annotated[int, Field(ge=100)] = Field(
         1536, description="Engine: people that are drawn once, before the first fit, as possible starts; 1,536 take "
@@ -83,6 +83,7 @@ class EvaluateConfig(Section):
 
     recovered: Annotated[int, Field(ge=0)] = Field(
         4, description="Held-out renders that are fitted to see whether their parameters are found again")
+    promote: bool = Field(True, description="Make it its character's champion if its held-out L1 is the lower one")
 
 
 class Params(Section):

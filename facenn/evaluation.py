@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from facenn.dataset import Faces, Rows, batches
 from facenn.networks.frozen import Frozen
@@ -63,13 +64,15 @@ class Likeness:
 
 @torch.no_grad()
 def held_out(imitator: Imitator, faces: Faces, rows: Rows, *, batch_size: int = 8) -> HeldOut:
-    """Compare the Imitator's pictures with the renders of these rows."""
+    """Compare the Imitator's pictures with the renders of these rows; smaller ones are enlarged as a fit does."""
     from skimage.metrics import structural_similarity
 
     l1, psnr, ssim = [], [], []
     device = next(imitator.parameters()).device
     for parameters, pictures in batches(faces, (rows[k:k + batch_size] for k in range(0, len(rows), batch_size))):
         drawn = imitator(parameters.to(device)).cpu()
+        if drawn.shape != pictures.shape:
+            drawn = F.interpolate(drawn, pictures.shape[2:], mode="bilinear", align_corners=False)
         l1 += (drawn - pictures).abs().flatten(1).mean(1).tolist()
         psnr += (-10 * (drawn - pictures).square().flatten(1).mean(1).clamp_min(1e-10).log10()).tolist()
         for one, other in zip(drawn.numpy(), pictures.numpy(), strict=True):

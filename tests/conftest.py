@@ -13,6 +13,7 @@ from facenn.networks.frozen import Frozen, load_frozen
 from facenn.networks.imitator import Imitator
 from facenn.networks.landmarks import FaceFinder
 from facenn.schema import ParameterSchema
+from facenn.tracking import local_store
 
 ROOT = Path(__file__).resolve().parents[1]
 PRETRAINED = ROOT / "data" / "pretrained"
@@ -26,6 +27,18 @@ def frozen() -> Frozen:
 @pytest.fixture(scope="session")
 def finder(frozen: Frozen) -> FaceFinder:
     return frozen.finder
+
+
+@pytest.fixture(scope="session")
+def tracking_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all tests: making its database takes seconds."""
+    return tmp_path_factory.mktemp("tracking")
+
+
+@pytest.fixture(scope="session")
+def tracking(tracking_folder: Path) -> str:
+    """The tracking URI of that store."""
+    return local_store(tracking_folder)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,11 @@ import pytest
 import torch
 
 from facenn import cli
+from facenn.config import FitConfig
 from facenn.networks.checkpoints import load_imitator
+from facenn.steps.photos import FitReport
+from facenn.steps.registry import log_fit
+from facenn.tracking import local_store, mark, registered
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -57,10 +61,31 @@ def test_train_writes_a_network_and_registers_it(run: Callable[..., str], projec
     assert "after 3 steps" in run("train", "--steps", "3", "--resolution", "64", "--validation", "0.2",
                                   "--batch-size", "2", "--precision", "fp32", "--device", "cpu")
     facts = json.loads((project / "models/training.json").read_text())
+    model, = registered(local_store(project / ".facenn/mlflow"), "imitator-portrait")
+    assert (model.version, model.run_id, model.aliases) == ("1", facts["mlflow_run"], ("candidate",))
     assert facts["model_version"] == "1"
+    assert len((project / "models/seen.txt").read_text().split()) == 8
     assert len(facts["held_out"]) == 2
     assert (project / "models/curves.png").is_file()
     assert not list((project / ".facenn/training").iterdir())  # nothing to resume
+
+
+def test_train_leaves_a_run_that_can_be_compared(run: Callable[..., str], project: Path) -> None:
+    store = local_store(project / ".facenn/mlflow")
+    model, = registered(store, "imitator-portrait")
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=store, registry_uri=store)
+    trained, version = client.get_run(model.run_id), client.get_model_version("imitator-portrait", "1")
+    assert trained.info.run_name == version.description == "portrait-64-3x2"
+    assert trained.data.tags["mlflow.source.name"] == "facenn train"
+    assert {"train/error", "train/rate", "train/pictures_per_second", "validation/error",
+            "memory/process_peak_mib"} <= trained.data.metrics.keys()
+    assert {k: version.tags[k] for k in ("character", "resolution", "steps", "renders", "run")} == {
+        "character": "portrait", "resolution": "64", "steps": "3", "renders": "10", "run": model.run_id}
+    assert len(version.tags["schema"]) == 12
+    slides = [file.path for file in client.list_artifacts(model.run_id, "images") if file.path.endswith(".png")]
+    assert len(slides) == 1 and "+step+3+" in slides[0]
 
 
 def test_evaluate_measures_what_training_held_out(run: Callable[..., str], project: Path) -> None:
@@ -71,6 +96,40 @@ def test_evaluate_measures_what_training_held_out(run: Callable[..., str], proje
     assert f"{measured['held_out']['l1']:.4f}" in printed
     assert 0 < measured["held_out"]["ssim"] < 1
     assert len(measured["recovery"]["slider_error"]) == 139
+    champion = measured["champion"]
+    assert (champion["champion"], champion["promoted"]) == ("imitator-portrait.safetensors", False)
+    assert champion["l1"] < champion["challenger_l1"]
+    assert "champion: the champion imitator-portrait.safetensors stays" in printed
+
+
+def test_evaluate_lets_a_better_imitator_be_the_one_that_fits(run: Callable[..., str], project: Path) -> None:
+    store, photo = local_store(project / ".facenn/mlflow"), str(ROOT / "data/photos/astronaut.jpg")
+    model, = registered(store, "imitator-portrait")
+    mark(store, model, {}, alias="champion")
+    assert "imitator-portrait-1 is the champion already" in run("evaluate", "--recovered", "0", "--device", "cpu")
+    run("fit", photo, "--out", "results/champion", "--device", "cpu")
+    assert json.loads((project / "results/champion/measures.json").read_text())["model"] == "imitator-portrait-1"
+    assert "imitator-portrait-1" in (project / "results/champion/report.html").read_text()
+
+
+def test_fit_logs_nothing_of_the_photo_unless_asked(run: Callable[..., str], project: Path) -> None:
+    secret = project / "secret" / "anna-example.jpg"
+    secret.parent.mkdir()
+    secret.write_bytes((ROOT / "data/photos/astronaut.jpg").read_bytes())
+    assert "of the experiment fits" in run("fit", str(secret), "--model", "1", "--out", "results/anna-example",
+                                           "--device", "cpu", "--track")
+    crop, original = (project / "results/anna-example/photo.png").read_bytes(), secret.read_bytes()
+    inside = [bytes(photo[i:i + 64]) for photo in (crop, original) for i in range(100, len(photo) - 64, 20_000)]
+    wanted = [b"anna-example", str(secret.parent).encode(), *inside]
+
+    def leaks() -> int:
+        stored = [file.read_bytes() for file in (project / ".facenn/mlflow").rglob("*") if file.is_file()]
+        return sum(any(needle in data for data in stored) for needle in wanted)
+
+    assert leaks() == 0
+    log_fit(FitReport(secret.name, project / "results/anna-example", None, 1.0), FitConfig(),
+            tracking=local_store(project / ".facenn/mlflow"), model="imitator-portrait-1", with_photo=True)
+    assert leaks() > 10  # the search finds what is there
 
 
 def test_train_begins_with_the_weights_of_another_imitator(run: Callable[..., str], project: Path) -> None:
@@ -135,6 +194,11 @@ def test_cli_answers_for_help_without_heavy_libraries() -> None:
     (("fit", "data", "--face", "2"), "expected one photo with --face 2"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "engine", "--model", "m.safetensors"),
      "expected no --model with --method engine"),
+    (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--model", "new/imitator.safetensors"),
+     "expected an Imitator at new/imitator.safetensors, found no file"),
+    (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--model", "9", "--character", "nobody"),
+     "expected 9 of imitator-nobody in sqlite:"),
+    (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--track-photo"), "expected --track with --track-photo"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "guess"), "method: Input should be 'imitator' or"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--device", "abacus"), "expected a device such as cpu or cuda"),
     (("validate", "--params", "nowhere.yaml"), "nowhere.yaml"),

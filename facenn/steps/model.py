@@ -17,13 +17,16 @@ from facenn.exchange.renders import TABLE_FILE, RendersFolder
 from facenn.files import replace_text
 from facenn.fitting.descent import fit
 from facenn.fitting.target import see
-from facenn.images import to_pixels, to_tensor, write_image, write_pixels
+from facenn.images import to_tensor, write_image, write_pixels
 from facenn.networks.checkpoints import adopt_weights, load_imitator, save_imitator
 from facenn.networks.frozen import Frozen, load_finder, load_frozen
 from facenn.networks.imitator import Imitator
 from facenn.networks.landmarks import FaceFinder
 from facenn.report.curves import plot_curves
-from facenn.report.sheet import contact_sheet
+from facenn.steps.pictures import side_by_side, slide
+from facenn.steps.promotion import SEEN_FILE, Contest, Registry, challenge, write_seen
+from facenn.steps.provenance import memory, run_name, source_tags
+from facenn.steps.registry import model_name, schema_digest
 from facenn.steps.searchers import weights_of
 from facenn.tracking import log_evaluation, training_run
 from facenn.training import TrainingResult
@@ -62,17 +65,20 @@ class Evaluation:
         held_out: the Imitator against the engine.
         recovery: fits of held-out renders against their parameters; None when none was asked for, or when
             the networks find no face in them.
+        champion: the Imitator against the champion of its character.
     """
 
     held_out: HeldOut
     recovery: Recovery | None
+    champion: Contest
 
 
 def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device: str, log: Log) -> TrainingResult:
     """Teach an Imitator to draw like the engine.
 
-    Writes ``imitator.safetensors``, ``training.json`` (the MLflow run, the split), ``curves.png`` and
-    ``samples.png`` into ``out``. A killed run continues from its last saved state.
+    Writes ``imitator.safetensors``, ``training.json`` (the MLflow run, the split), ``seen.txt`` (the faces it learned
+    from), ``curves.png`` and ``samples.png`` into ``out``, and registers the Imitator as its character's. A killed
+    run continues from its last saved state.
 
     Args:
         config: of the training.
@@ -97,15 +103,17 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
     history, begun = _begun(state)
     settings = {**config.model_dump(), "renders": len(faces), "renders_sha256": digest,
                 "character": folder.schema.character}
-    with training_run(store.tracking, "imitator", settings, resume=begun) as run:
+    tags = source_tags(renders)
+    name = run_name(folder.schema.character, config.resolution, config.steps, config.batch_size, tags)
+    with training_run(store.tracking, "imitator", settings, name=name, tags=tags, resume=begun) as run:
         def both(step: int, figures: Mapping[str, float]) -> None:
-            run.log(step, figures)
+            run.log(step, {**figures, **memory(device)})
             history.add(step, figures)
             replace_text(_course(state), json.dumps({"run": run.run_id, "steps": history.steps}))
             log(step, figures)
 
         def show(step: int, picture: torch.Tensor) -> None:
-            run.show(step, picture)
+            run.show(step, slide(picture))
             write_image(out / "samples.png", picture)
 
         result = run_training(
@@ -115,7 +123,11 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
         imitator.frame.copy_(frame)
         save_imitator(out / MODEL_FILE, imitator.cpu(), folder.schema, half=True,
                       notes={"steps": str(config.steps), "renders": str(len(faces)), "mlflow_run": run.run_id})
-        version = run.register(out / MODEL_FILE)
+        write_seen(out / SEEN_FILE, folder, parts.training)
+        version = run.register(
+            out / MODEL_FILE, name=model_name(folder.schema.character), beside=[out / SEEN_FILE], description=name,
+            tags={"character": folder.schema.character, "schema": schema_digest(folder.schema), "run": run.run_id,
+                  **{key: str(settings[key]) for key in ("resolution", "steps", "renders")}})
         if len(history.steps) > 0:
             plot_curves(out / "curves.png", history.columns())
     facts = {"mlflow_run": run.run_id, "model_version": version, "renders_sha256": digest,
@@ -153,11 +165,11 @@ def evaluate(config: EvaluateConfig, fit_config: FitConfig, renders: Path, model
              device: str, log: Log) -> Evaluation:
     """Measure an Imitator on the renders that its training held out.
 
-    Writes ``evaluation.json`` and ``held_out.png`` (engine | Imitator | difference) into ``out``, and adds the
-    figures to the training's MLflow run.
+    Writes ``evaluation.json`` and ``held_out.png`` (engine | Imitator | difference) into ``out``, adds the figures to
+    the training's MLflow run, and makes the Imitator its character's champion if it is the better one.
 
     Args:
-        config: how many renders to fit again.
+        config: how many renders to fit again, and whether the better one becomes champion.
         fit_config: how to fit them.
         renders: the folder that the Imitator was trained on.
         model: result folder of ``train``.
@@ -168,7 +180,7 @@ def evaluate(config: EvaluateConfig, fit_config: FitConfig, renders: Path, model
     """
     folder = RendersFolder.open(renders)
     imitator, _ = load_imitator(model / MODEL_FILE, device=device, expect=folder.schema)
-    run_id, digest, names = _training_facts(model / RUN_FILE)
+    run_id, version, digest, names = _training_facts(model / RUN_FILE)
     if digest != _digest(folder):
         raise ConfigError(f"{model}: expected the renders that this Imitator was trained on, {renders} holds others")
     rows = np.array([folder.names.index(name) for name in names])
@@ -177,7 +189,9 @@ def evaluate(config: EvaluateConfig, fit_config: FitConfig, renders: Path, model
     found = None
     if config.recovered:
         found = _recover(config, fit_config, folder, rows, imitator, load_frozen(store.pretrained, device), log)
-    evaluation = Evaluation(measured, found)
+    contest = challenge(imitator, folder, rows, version=version, run_id=run_id, promote=config.promote,
+                        registry=Registry(store.tracking, store.pretrained))
+    evaluation = Evaluation(measured, found, contest)
     replace_text(out / "evaluation.json", json.dumps(asdict(evaluation), indent=1) + "\n")
     write_pixels(out / "held_out.png", _sheet(imitator, faces, rows[:SHOWN]))
     log_evaluation(store.tracking, run_id, summary(evaluation))
@@ -193,7 +207,9 @@ def summary(evaluation: Evaluation) -> dict[str, float]:
         figures["recovery/slider_error"] = float(np.mean(list(found.slider_error.values())))
         figures["recovery/guess_error"] = float(np.mean(list(found.guess_error.values())))
         figures |= {f"recovery/{name}": share for name, share in found.choice_accuracy.items()}
-    return figures
+    champion = evaluation.champion
+    measured = {"champion/l1": champion.l1, "champion/psnr": champion.psnr, "champion/ssim": champion.ssim}
+    return figures | {name: value for name, value in measured.items() if value is not None}
 
 
 def _recover(config: EvaluateConfig, fit_config: FitConfig, folder: RendersFolder, rows: np.ndarray, imitator: Imitator,
@@ -223,10 +239,11 @@ def _digest(folder: RendersFolder) -> str:
     return digest.hexdigest()
 
 
-def _training_facts(path: Path) -> tuple[str, str, list[str]]:
+def _training_facts(path: Path) -> tuple[str, str, str, list[str]]:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        return str(facts["mlflow_run"]), str(facts["renders_sha256"]), [str(name) for name in facts["held_out"]]
+        run_id, version, digest = (str(facts[key]) for key in ("mlflow_run", "model_version", "renders_sha256"))
+        return run_id, version, digest, [str(name) for name in facts["held_out"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{path}: expected the record of a training, got {error}") from None
 
@@ -266,11 +283,4 @@ def _sheet(imitator: Imitator, faces: Faces, rows: np.ndarray) -> np.ndarray:
     parameters, pictures = faces.batch(rows)
     with torch.no_grad():
         drawn = imitator(parameters.to(next(imitator.parameters()).device)).cpu()
-    tiles, captions = [], []
-    for engine, imitated in zip(pictures, drawn, strict=True):
-        difference = (4 * (engine - imitated).abs()).clamp(0, 1)
-        tiles += [to_pixels(p) for p in (engine, imitated, difference)]
-        captions += ["engine", "Imitator", "4 x difference"]
-    return contact_sheet(tiles, columns=3, captions=captions)
-
-
+    return side_by_side(pictures, drawn)

@@ -57,7 +57,7 @@ class Fitter:
 
     def __init__(self, config: FitConfig, searcher: Searcher, frozen: Frozen, *, device: str) -> None:
         self._config, self._searcher, self._frozen, self._device = config, searcher, frozen, device
-        self.schema = searcher.schema
+        self.schema, self.made_by = searcher.schema, searcher.made_by
 
     def fit(self, photo: Path, out: Path, *, face: int | None, credit: str | None, log: Log) -> FitReport:
         """Fit one photo.
@@ -93,12 +93,12 @@ class Fitter:
         write_losses_csv(out / "losses.csv", losses)
         plot_curves(out / "losses.png", losses)
         replace_text(out / "measures.json", json.dumps({
-            "method": self._config.method, "seconds": round(seconds, 2), "pictures_drawn": found.drawn,
-            "likeness": asdict(alike) if alike else None}, indent=1) + "\n")
+            "method": self._config.method, "model": self.made_by, "seconds": round(seconds, 2),
+            "pictures_drawn": found.drawn, "likeness": asdict(alike) if alike else None}, indent=1) + "\n")
         write_report(out / "report.html", FitSummary(
             schema=self.schema, vector=found.vector, photo=to_pixels(aligned.picture), engine=drawn,
             imitator=found.imitated, measures=_measures(alike), losses=losses, photo_name=photo.name,
-            model=self._searcher.made_by, seconds=seconds, steps=int(losses["step"][-1]), seed=self._config.seed,
+            model=self.made_by, seconds=seconds, steps=int(losses["step"][-1]), seed=self._config.seed,
             photo_credit=credit, option_scores=_option_scores(self.schema, found.relaxed)))
         return FitReport(photo.name, out, alike, seconds)
 

@@ -12,6 +12,7 @@ MODELS, REPORTS = Path("models"), Path("reports")
 RUNS = Path("runs")  # no DVC stage writes there, so a fit leaves `dvc status` as it was
 STATE = Path(".facenn")
 LIBRARIES = STATE / "library"
+FETCHED = STATE / "models"  # copies out of the registry
 
 
 def choose_device(name: str | None = None) -> str:
