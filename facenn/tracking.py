@@ -272,6 +272,7 @@ def _client(uri: str) -> Any:
     _refuse_silent_server(uri)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read while MLflow is imported
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # printing is the command line's part
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # MLflow's own use of SQLAlchemy
         from mlflow import MlflowClient

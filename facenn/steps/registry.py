@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from facenn.config import FitConfig
 from facenn.errors import MissingFileError
@@ -26,10 +25,10 @@ SHOWING = ("photo.png", "report.html")  # what shows the photo
 def model_name(character: str) -> str:
     """The registered model of a character, ``imitator-<character>``.
 
-    MLflow refuses some signs in names, and a name here is part of file names: anything but letters, digits, ``_``,
-    ``.`` and ``-`` is written as in addresses, such as ``%20``, so that two characters never share a model.
+    MLflow refuses some signs in names, its pages others, and a name here is part of file names: anything but letters,
+    digits, ``_``, ``.`` and ``-`` becomes its bytes, such as ``~20``, so that two characters never share a model.
     """
-    return "imitator-" + re.sub(r"[^\w.-]", lambda sign: quote(sign[0], safe=""), character)
+    return "imitator-" + re.sub(r"[^\w.-]", lambda sign: "".join(f"~{b:02x}" for b in sign[0].encode()), character)
 
 
 def schema_digest(schema: ParameterSchema) -> str:

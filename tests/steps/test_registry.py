@@ -107,9 +107,10 @@ def test_choice_refuses_a_database_by_a_relative_path(tmp_path: Path, monkeypatc
 
 
 def test_model_names_are_those_that_the_registry_takes(tracking: str, tmp_path: Path) -> None:
-    characters = ["portrait", "Élodie_2", "elf/female", "elf:female", "dark elf", "it's 50% \"orc\"", "../up", ".", ""]
+    characters = ["portrait", "Élodie_2", "elf/female", "elf:female", "dark elf", "it's 50% \"orc\"", "../up", ".", "",
+                  "a~20b", "a b"]
     names = [model_name(character) for character in characters]
-    assert names[:2] == ["imitator-portrait", "imitator-Élodie_2"]
+    assert names[:3] == ["imitator-portrait", "imitator-Élodie_2", "imitator-elf~2ffemale"]
     assert len(set(names)) == len(names)
     for character in ("it's 50% \"orc\"", "../up"):
         register(tracking, character, tmp_path / "imitator.safetensors", character.encode())
