@@ -8,12 +8,13 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help setup demo test repro
+.PHONY: help setup demo test repro up
 
 help:
 	@echo "make demo [PHOTO=path]  fit a photo with the shipped networks and write a report"
 	@echo "make test               every check that CI runs"
 	@echo "make repro              run the pipeline: render, validate, train, evaluate, fit"
+	@echo "make up                 run Prefect, MLflow and the served flows, until Ctrl-C"
 	@echo "make setup              only make .venv and fetch the tracked data"
 
 .venv/bin/python:
@@ -46,3 +47,6 @@ test: setup
 
 repro: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+
+up: setup
+	@$(BIN)/facenn up $(if $(PREFECT_PORT),--prefect-port $(PREFECT_PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT))

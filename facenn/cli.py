@@ -3,14 +3,14 @@
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facenn.config import PARAMS, Params, Section, load_params
-from facenn.errors import ConfigError, FacennError, MissingFileError
+from facenn.errors import ConfigError, FacennError, MissingFileError, ProgramError
 from facenn.steps.places import (
     MODELS,
     PRETRAINED,
@@ -210,6 +210,30 @@ def inspect_character(character: Annotated[str, typer.Option(help="An embedded c
     print("\n".join(f"{name:28s} {value:8.3f}" for name, value in found.visibilities.items()))
     print(f"{len(found.faint)} of {len(found.visibilities)} sliders change the picture by less than {VISIBLE} grey "
           f"levels; pictures: {out / 'sheets'}")
+
+
+@app.command()
+def up(prefect_port: Annotated[int, typer.Option(help="Port of Prefect, on this machine")] = 4200,
+       mlflow_port: Annotated[int, typer.Option(help="Port of MLflow, on this machine")] = 5000) -> None:
+    """Run Prefect, MLflow and the served flows until Ctrl-C. Exit code 1: one of them ended by itself."""
+    from facenn.steps.workshop import Addresses, run
+
+    def say(line: str) -> None:
+        with suppress(OSError):  # the terminal may be closed, and the programs are to be stopped in order
+            print(line, file=sys.stderr, flush=True)
+
+    def show(found: Addresses) -> None:
+        print(f"the workshop is ready after {found.seconds:.0f} s\n"
+              f"  fit a photo  {found.form}\n"
+              f"  all runs     {found.prefect}/runs\n"
+              f"  trainings    {found.mlflow}\n"
+              f"  logs         {found.logs}\n"
+              "Ctrl-C stops everything", flush=True)
+
+    try:
+        run(prefect_port, mlflow_port, say=say, ready=show)
+    except ProgramError:  # has been said
+        raise typer.Exit(1) from None
 
 
 @app.command()

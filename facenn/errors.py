@@ -8,7 +8,8 @@
     ├── MissingFileError (FileNotFoundError)  a file that should be there
     ├── PhotoError (ValueError)        a photo that cannot be fitted, with the reason
     ├── ValidationError (ValueError)   renders that fail their expectations
-    └── TrainingError (ArithmeticError)  a loss that is no longer a number, with the step
+    ├── TrainingError (ArithmeticError)  a loss that is no longer a number, with the step
+    └── ProgramError (RuntimeError)    a server or another program that ended by itself or does not answer
 """
 
 
@@ -46,3 +47,7 @@ class ValidationError(FacennError, ValueError):
 
 class TrainingError(FacennError, ArithmeticError):
     """A training step whose loss is no longer a number."""
+
+
+class ProgramError(FacennError, RuntimeError):
+    """A program beside this one that ended by itself, or does not answer."""

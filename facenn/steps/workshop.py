@@ -1,0 +1,193 @@
+"""The workshop: a Prefect server, an MLflow server and the served flows of a project, together, for this machine."""
+
+import fcntl
+import http.client
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+from urllib.request import ProxyHandler, Request, build_opener
+
+from facenn.config import load_params
+from facenn.errors import ConfigError, MissingFileError, ProgramError
+from facenn.steps.places import STATE, tracking_uri
+from facenn.steps.programs import Program, Programs
+
+HOST = "127.0.0.1"  # nobody else can reach it
+LOGS = STATE / "logs"
+FORM = "fit-photo/local"  # the deployment whose form fits a photo
+LEFT_OVER = ("PENDING", "RUNNING", "CANCELLING")  # states of a run that only its process can leave
+TIMEOUT = 5.0  # seconds for an answer
+QUIET = {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+         "GX_ANALYTICS_ENABLED": "false", "DVC_NO_ANALYTICS": "1"}
+PREFECT = {
+    **QUIET,
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",  # that page asks a server of amplitude.com, whatever the settings say
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_RUNNER_POLL_FREQUENCY": "3",  # seconds until a run that was asked for begins
+    "PYTHONUNBUFFERED": "1",  # a log holds what was said, whenever it is read
+}
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the workshop answers.
+
+    Attributes:
+        prefect: page of the runs.
+        form: page that fits a photo.
+        mlflow: page of the trainings; that of MLFLOW_TRACKING_URI where it names a server.
+        logs: folder of what the programs say.
+        seconds: that the start took.
+    """
+
+    prefect: str
+    form: str
+    mlflow: str
+    logs: Path
+    seconds: float
+
+
+def run(prefect_port: int, mlflow_port: int, *, say: Callable[[str], None], ready: Callable[[Addresses], None]) -> None:
+    """Run the workshop of the project in the current folder until the user asks to stop.
+
+    Args:
+        prefect_port: on this machine, of the Prefect server.
+        mlflow_port: on this machine, of the MLflow server.
+        say: told in a line what goes on.
+        ready: told the addresses once everything answers.
+
+    Raises:
+        MissingFileError: the current folder is no project.
+        ConfigError: a port that is taken, a second workshop in the same project, or a params.yaml that is refused.
+        ProgramError: a program ended by itself, or does not answer; the others are stopped.
+    """
+    began = time.monotonic()
+    _check_project()
+    tracking = tracking_uri()
+    elsewhere = tracking.startswith(("http://", "https://"))  # a server that others share: no need of a second one
+    with _only_one() as lock:
+        _check_ports({"Prefect": prefect_port} if elsewhere else {"Prefect": prefect_port, "MLflow": mlflow_port})
+        prefect = f"http://{HOST}:{prefect_port}"
+        mlflow = tracking if elsewhere else f"http://{HOST}:{mlflow_port}"
+        lock.write(f"process {os.getpid()}, Prefect on {prefect}, MLflow on {mlflow}")
+        lock.flush()
+        with Programs(say, keep=lock.fileno()) as programs:
+            programs.start(_prefect(prefect_port), *([] if elsewhere else [_mlflow(mlflow_port, tracking)]))
+            if not programs.wait():
+                return
+            _end_left_over_runs(prefect)
+            programs.start(_flows(prefect))
+            if not programs.wait():
+                return
+            ready(Addresses(prefect, _form(prefect), mlflow, LOGS, time.monotonic() - began))
+            programs.watch()
+
+
+def _check_project() -> None:
+    for file in (Path("dvc.yaml"), Path("params.yaml")):
+        if not file.is_file():
+            raise MissingFileError(f"expected a project in {Path.cwd()}, found no {file} there")
+    load_params()  # the flows would refuse it later, and in their log
+
+
+@contextmanager
+def _only_one() -> Iterator[TextIO]:
+    """The file that the workshop of a project holds locked; the next one reads in it where that one is."""
+    STATE.mkdir(exist_ok=True)
+    with (STATE / "workshop.lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ConfigError(f"expected one workshop per project, but one is running: {lock.read()}") from None
+        lock.truncate(0)
+        yield lock
+
+
+def _check_ports(ports: dict[str, int]) -> None:
+    """Ports by the name of the program that is to answer there."""
+    for number, (name, port) in enumerate(ports.items()):
+        option = f"--{name.lower()}-port"
+        if not 0 < port < 2**16:
+            raise ConfigError(f"{option}: expected a port from 1 to 65535, got {port}")
+        if port in list(ports.values())[:number]:
+            raise ConfigError(f"{option}: expected another port for {name} than Prefect's, got {port}")
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
+            try:
+                probe.bind((HOST, port))
+            except OSError as error:
+                raise ConfigError(f"expected port {port} to be free for {name}, got: {error.strerror}; choose another "
+                                  f"with {option}") from None
+
+
+def _prefect(port: int) -> Program:
+    address = f"http://{HOST}:{port}"
+    command = (sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port))
+    return Program("Prefect", command, _environment(address), LOGS / "prefect.log",
+                   lambda: _read(f"{address}/api/health") is not None)
+
+
+def _mlflow(port: int, store: str) -> Program:
+    """The store is the one that trainings write to, whether or not this server runs."""
+    folder = (STATE / "mlflow").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {**QUIET, "MLFLOW_BACKEND_STORE_URI": store,  # not an argument: it may hold a password
+                   "MLFLOW_DEFAULT_ARTIFACT_ROOT": (folder / "artifacts").as_uri(),
+                   "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    command = (sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1")
+    return Program("MLflow", command, environment, LOGS / "mlflow.log",
+                   lambda: _read(f"http://{HOST}:{port}/health") is not None)
+
+
+def _flows(prefect: str) -> Program:
+    """They are served once they ask for work; that the server knows them may be from an earlier time."""
+    since = datetime.now(UTC)
+
+    def served() -> bool:
+        found = _read(f"{prefect}/api/deployments/name/{FORM}")
+        asked = json.loads(found)["last_polled"] if found else None
+        return asked is not None and datetime.fromisoformat(asked) >= since
+
+    return Program("flows", (sys.executable, "-m", "flows.serve"), _environment(prefect), LOGS / "flows.log", served)
+
+
+def _environment(prefect: str) -> dict[str, str | None]:
+    """Variables of Prefect's programs, without the user's own, which may lead to another server or account."""
+    others: dict[str, str | None] = {name: None for name in os.environ if name.startswith("PREFECT_")}
+    direct = ",".join(filter(None, [os.environ.get("no_proxy"), os.environ.get("NO_PROXY"), HOST]))
+    return {**others, **PREFECT, "PREFECT_HOME": str((STATE / "prefect").resolve()), "NO_PROXY": direct,
+            "no_proxy": direct, "PREFECT_API_URL": f"{prefect}/api", "PREFECT_UI_API_URL": f"{prefect}/api"}
+
+
+def _end_left_over_runs(prefect: str) -> None:
+    """Runs of a workshop that was killed would count as running for ever, and keep the next ones waiting."""
+    found = _read(f"{prefect}/api/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": LEFT_OVER}}}})
+    for run in json.loads(found or "[]"):
+        state = {"type": "CRASHED", "name": "Crashed", "message": "The workshop ended while this was running."}
+        _read(f"{prefect}/api/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
+
+
+def _form(prefect: str) -> str:
+    if (found := _read(f"{prefect}/api/deployments/name/{FORM}")) is None:
+        raise ProgramError(f"Prefect gives no answer about {FORM}; its log is {LOGS / 'prefect.log'}")
+    return f"{prefect}/deployments/deployment/{json.loads(found)['id']}/run"
+
+
+def _read(url: str, body: object = None) -> str | None:
+    """What a server of the workshop answers; None where there is no answer, or no good one."""
+    request = Request(url, None if body is None else json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT) as response:
+            text: str = response.read().decode()
+            return text
+    except (OSError, http.client.HTTPException):
+        return None
