@@ -1,12 +1,16 @@
+import json
 import shutil
 import socket
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from facenn.errors import ConfigError, MissingFileError
-from facenn.steps.workshop import run
+from facenn.steps.workshop import _end_left_over_runs, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,3 +89,28 @@ def test_workshop_is_refused_where_no_project_is(project: Path, free: int, missi
 def test_workshop_refuses_bad_parameters_before_it_starts_anything(project: Path, free: int) -> None:
     (project / "params.yaml").write_text("fit: {step: 1}\n")
     assert "fit.step" in refusal(free, free + 1)
+
+
+def test_workshop_ends_the_runs_that_a_killed_one_left() -> None:
+    asked: list[tuple[str, Any]] = []
+
+    class Prefect(BaseHTTPRequestHandler):
+        """Knows two runs that nobody runs any more."""
+
+        def do_POST(self) -> None:
+            asked.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'[{"id": "first"}, {"id": "second"}]' if self.path.endswith("/filter") else b"{}")
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Prefect) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        _end_left_over_runs(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    (_, wanted), *ended = asked
+    assert set(wanted["flow_runs"]["state"]["type"]["any_"]) == {"PENDING", "RUNNING", "CANCELLING"}
+    assert [path for path, _ in ended] == [f"/api/flow_runs/{run}/set_state" for run in ("first", "second")]
+    assert {(body["state"]["type"], body["force"]) for _, body in ended} == {("CRASHED", True)}

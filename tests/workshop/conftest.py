@@ -1,14 +1,20 @@
 """One running workshop for all tests: Prefect, MLflow and the served flows, in a project of their own."""
 
+import json
 import os
 import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, Request, build_opener
 
 import psutil
 import pytest
@@ -21,6 +27,7 @@ TOY = {"steps": 2, "candidates": 1}  # of a fit, whose defaults the form takes f
 MISLEADING = {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_API_KEY": "pnu_1", "PREFECT_PROFILE": "nobody",
               "PREFECT_SERVER_API_BASE_PATH": "/elsewhere", "HTTP_PROXY": "http://127.0.0.1:9",
               "http_proxy": "http://127.0.0.1:9"}  # what a user's environment may hold
+BEGIN = 120  # seconds after which a fit that has not begun is a failure
 STOP = 60  # seconds after which a workshop that does not stop is a failure
 
 
@@ -49,7 +56,8 @@ def up_environment() -> dict[str, str]:
 def workshop(workshop_project: Path, up_environment: dict[str, str]) -> Iterator[Addresses]:
     """Where the workshop of ``workshop_project`` answers.
 
-    When the last test is over it is stopped as by Ctrl-C, and nothing of it may be left.
+    When the last test is over it is stopped as by Ctrl-C in the middle of a fit; nothing may be left, nor a run that
+    counts as running for ever.
     """
     command = [sys.executable, "-m", "facenn.cli", "up", f"--prefect-port={_free()}", f"--mlflow-port={_free()}"]
     with subprocess.Popen(command, cwd=workshop_project, env=up_environment, stdout=subprocess.PIPE, text=True) as up:
@@ -61,9 +69,11 @@ def workshop(workshop_project: Path, up_environment: dict[str, str]) -> Iterator
             seconds = re.findall(r"after (\d+) s", printed)[0]
             form, runs, mlflow = re.findall(r"http://\S+", printed)
             yield Addresses(runs.removesuffix("/runs"), form, mlflow, workshop_project / ".facenn/logs", float(seconds))
+            run = _begin_endless_fit(form)
             up.send_signal(signal.SIGINT)
             assert up.wait(STOP) == 0
             assert _running_in(workshop_project) == []
+            assert _state(workshop_project, run) == "CRASHED"
         finally:
             up.kill()  # where a start or a stop failed; its sentinel ends the rest
 
@@ -73,6 +83,31 @@ def _free() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _begin_endless_fit(form: str) -> str:
+    """The id of a run of that form, as soon as it runs."""
+    api = form.replace("/deployments/deployment/", "/api/deployments/").removesuffix("/run")
+    fit = {"photo": "data/photos/astronaut.jpg", "name": "endless", "config": {"steps": 10**6, "candidates": 1}}
+    run: str = _ask(f"{api}/create_flow_run", {"parameters": fit})["id"]
+    end = time.monotonic() + BEGIN
+    while _ask(f"{api.split('/deployments/')[0]}/flow_runs/{run}")["state_type"] != "RUNNING":
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    return run
+
+
+def _ask(url: str, body: object = None) -> Any:
+    request = Request(url, None if body is None else json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with build_opener(ProxyHandler({})).open(request, timeout=30) as response:
+        return json.load(response)
+
+
+def _state(project: Path, run: str) -> str:
+    """Of a run, as the database of a Prefect that has ended holds it."""
+    with closing(sqlite3.connect(project / ".facenn/prefect/prefect.db")) as database:
+        state: str = database.execute("select state_type from flow_run where id = ?", [run]).fetchone()[0]
+        return state
 
 
 def _running_in(folder: Path) -> list[list[str]]:
