@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from facenn.errors import ConfigError, MissingFileError
 
 PARAMS = Path("params.yaml")
+EMBEDDED = ("portrait", "classic")  # characters of the engine that comes along; to name them must not load it
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]

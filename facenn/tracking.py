@@ -206,7 +206,7 @@ def registered(uri: str, name: str) -> list[Registered]:
         uri: of the tracking store.
         name: of the model.
     """
-    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
+    if _is_empty(uri):
         return []
     client = _client(uri)
     found = client.search_registered_models(f"name = '{name}'")
@@ -215,6 +215,13 @@ def registered(uri: str, name: str) -> list[Registered]:
     return sorted((Registered(name, str(v.version), v.run_id, v.source.removeprefix(f"runs:/{v.run_id}"),
                               tuple(sorted(a for a, of in aliases.items() if str(of) == str(v.version))))
                    for v in versions), key=lambda model: int(model.version))
+
+
+def model_names(uri: str) -> list[str]:
+    """The names of all registered models; none, without importing MLflow, where a local store has no database."""
+    if _is_empty(uri):
+        return []
+    return sorted(model.name for model in _client(uri).search_registered_models())
 
 
 def fetch(uri: str, model: Registered, folder: Path, *, beside: str | None = None) -> Path:
@@ -264,6 +271,10 @@ def mark(uri: str, model: Registered, tags: Mapping[str, str], *, alias: str | N
         client.set_model_version_tag(model.name, model.version, key, value)
     if alias is not None:
         client.set_registered_model_alias(model.name, alias, model.version)
+
+
+def _is_empty(uri: str) -> bool:
+    return uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file()
 
 
 def _client(uri: str) -> Any:

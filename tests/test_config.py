@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from facenn.config import FitConfig, Params, RenderConfig, TrainConfig, load_params
+from facenn.config import EMBEDDED, FitConfig, Params, RenderConfig, TrainConfig, load_params
 from facenn.errors import ConfigError, MissingFileError
 
 
@@ -105,3 +105,9 @@ def test_every_option_explains_itself() -> None:
         assert section.default is not None
         for option, field in type(section.default).model_fields.items():
             assert field.description, f"{name}.{option}"
+
+
+def test_embedded_characters_are_those_of_the_engine() -> None:
+    from facenn.engine.characters import CHARACTERS
+
+    assert set(EMBEDDED) == set(CHARACTERS)

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facenn.config import FitConfig
+from facenn.config import EMBEDDED, FitConfig
 from facenn.errors import MissingFileError
 from facenn.schema import ParameterSchema
 from facenn.steps.places import FETCHED, PRETRAINED
-from facenn.tracking import CHAMPION, Registered, fetch, log_run, registered
+from facenn.tracking import CHAMPION, Registered, fetch, log_run, model_names, registered
 
 if TYPE_CHECKING:  # its module loads the networks
     from facenn.steps.photos import FitReport
@@ -29,6 +29,17 @@ def model_name(character: str) -> str:
     digits, ``_``, ``.`` and ``-`` becomes its bytes, such as ``~20``, so that two characters never share a model.
     """
     return "imitator-" + re.sub(r"[^\w.-]", lambda sign: "".join(f"~{b:02x}" for b in sign[0].encode()), character)
+
+
+def characters(tracking: str) -> list[str]:
+    """Whose parameters can be fitted: the characters that come along, and those of registered models.
+
+    Args:
+        tracking: MLflow's tracking URI.
+    """
+    prefix = model_name("")
+    known = {_unescaped(name.removeprefix(prefix)) for name in model_names(tracking) if name.startswith(prefix)}
+    return [*EMBEDDED, *sorted(known.difference(EMBEDDED))]
 
 
 def schema_digest(schema: ParameterSchema) -> str:
@@ -117,6 +128,10 @@ def log_fits(reports: Sequence["FitReport"], config: FitConfig, *, tracking: str
     for report in reports:
         log_fit(report, config, tracking=tracking, model=model, with_photo=with_photo, parent=parent)
     return parent
+
+
+def _unescaped(name: str) -> str:
+    return re.sub(r"(~[0-9a-f]{2})+", lambda signs: bytes.fromhex(signs[0].replace("~", "")).decode(), name)
 
 
 def _inventory(known: Sequence[Registered]) -> str:

@@ -9,7 +9,7 @@ from facenn.errors import ConfigError, MissingFileError
 from facenn.evaluation import Likeness
 from facenn.schema import Choice, ParameterSchema, Slider
 from facenn.steps.photos import FitReport
-from facenn.steps.registry import choose_model, log_fits, model_name, schema_digest
+from facenn.steps.registry import characters, choose_model, log_fits, model_name, schema_digest
 from facenn.tracking import local_store, mark, registered, training_run
 
 NOWHERE = Path("nowhere")
@@ -35,6 +35,14 @@ def elf(tracking: str, tmp_path_factory: pytest.TempPathFactory) -> str:
         register(tracking, "elf", file, weights)
     mark(tracking, registered(tracking, "imitator-elf")[0], {}, alias="champion")
     return "elf"
+
+
+def test_characters_are_those_that_come_along_and_those_of_registered_models(tracking: str, tmp_path: Path) -> None:
+    register(tracking, "night elf", tmp_path / "imitator.safetensors", b"weights")
+    found = characters(tracking)
+    assert found[:2] == ["portrait", "classic"]
+    assert "night elf" in found[2:]
+    assert characters(local_store(tmp_path)) == found[:2]
 
 
 @pytest.fixture
