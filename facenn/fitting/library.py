@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from facenn.engine.characters import character
 from facenn.engine.generation import engine_digest, random_vector
 from facenn.files import replacing
+from facenn.fitting.comparison import Population, sliders_of
 from facenn.fitting.painter import PASSES, Observer, Setting, reference_points
 from facenn.fitting.sight import Floats, Layout, Sights, joined
 from facenn.fitting.studio import Studio
@@ -35,16 +37,21 @@ class Library:
     sights: Sights
     reference: Floats
 
-    @property
+    @cached_property
     def frame(self) -> Floats:
         """(478, 2) mean landmarks: where the engine has its faces."""
         mean: Floats = self.sights.points.mean(0)
         return mean
 
-    @property
+    @cached_property
     def layout(self) -> Layout:
         """The spots of the skin that were looked at."""
         return Layout(self.reference)
+
+    @cached_property
+    def population(self) -> Population:
+        """How its people's sliders vary together."""
+        return Population.of(sliders_of(self.vectors, self.schema))
 
 
 def library_folder(root: Path, name: str, *, seed: int) -> Path:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facenn.fitting.comparison import Comparison, Population, sliders_of
+from facenn.fitting.comparison import Comparison, sliders_of
 from facenn.fitting.descent import FitResult
 from facenn.fitting.library import Library
 from facenn.fitting.newton import Array, Point, best, jacobian_at, robust_loss, steps, updated
@@ -73,8 +73,8 @@ class Search:
         return losses
 
 
-def fit_on_engine(photo: Sights, library: Library, observer: Observer, *, rounds: int, log: Log
-                  ) -> tuple[FitResult, int]:
+def fit_on_engine(photo: Sights, library: Library, regression: Regression, observer: Observer, *, rounds: int,
+                  log: Log) -> tuple[FitResult, int]:
     """Parameters whose engine picture differs least from a photo.
 
     A start from the library; then rounds of: every option of every choice, a Jacobian by finite differences, one
@@ -84,6 +84,7 @@ def fit_on_engine(photo: Sights, library: Library, observer: Observer, *, rounds
     Args:
         photo: what is seen in one photo.
         library: of the engine's character.
+        regression: learnt on the library.
         observer: draws and looks; the expensive part.
         rounds: at most.
         log: called with the number of finished rounds and the losses.
@@ -91,10 +92,9 @@ def fit_on_engine(photo: Sights, library: Library, observer: Observer, *, rounds
     Returns:
         What was found, and how many pictures were drawn for it.
     """
-    schema, population = library.schema, Population.of(sliders_of(library.vectors, library.schema))
-    comparison = Comparison(photo, library.layout, population)
-    search = Search(observer, comparison, schema, library.reference)
-    vector = search.pick(starts(photo, library, comparison))
+    comparison = Comparison(photo, library.layout, library.population)
+    search = Search(observer, comparison, library.schema, library.reference)
+    vector = search.pick(starts(photo, library, regression, comparison))
     vector = search.pick(with_hair_of(vector, library, comparison), by=HAIR_TERMS)
     for done in range(1, rounds + 1):
         vector = choose_options(search, vector)
@@ -107,10 +107,10 @@ def fit_on_engine(photo: Sights, library: Library, observer: Observer, *, rounds
     return FitResult(vector[None], vector[None], search.history), search.evaluations
 
 
-def starts(photo: Sights, library: Library, comparison: Comparison) -> Vector:
+def starts(photo: Sights, library: Library, regression: Regression, comparison: Comparison) -> Vector:
     """(B, P) people that may look like the photo: linear guesses, and the nearest of the library."""
     near = library.vectors[nearest(library, comparison, count=NEAREST)]
-    guess = Regression(library).guess(photo)[0]
+    guess = regression.guess(photo)[0]
     guesses = near.copy()
     guesses[:, :len(guess)] = guess
     halfway = (guesses + near) / 2

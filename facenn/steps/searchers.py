@@ -21,6 +21,7 @@ from facenn.fitting.library import Library, library_folder, load_library
 from facenn.fitting.painter import Observer, Setting
 from facenn.fitting.search import fit_on_engine
 from facenn.fitting.sight import SIDE, Eyes
+from facenn.fitting.starts import Regression
 from facenn.fitting.studio import Studio
 from facenn.fitting.target import see
 from facenn.images import to_pixels
@@ -119,7 +120,7 @@ class EngineSearcher:
 
     def __init__(self, config: FitConfig, library: Library, observer: Observer, frozen: Frozen) -> None:
         self._config, self._library, self._observer = config, library, observer
-        self._eyes = Eyes(frozen.finder, frozen.sface, library.layout)
+        self._eyes, self._regression = Eyes(frozen.finder, frozen.sface, library.layout), Regression(library)
         self.schema, self.engine = library.schema, Engine(config.character)
         self.made_by = f"Gauss-Newton on the engine, from {len(library.vectors):,} drawn people"
 
@@ -133,7 +134,8 @@ class EngineSearcher:
         shrink = aligned.picture.shape[-1] // SIDE
         picture = F.avg_pool2d(aligned.picture[None].cpu(), shrink)
         photo = self._eyes.see_at(picture, aligned.landmarks[None].cpu() / shrink)
-        result, drawn = fit_on_engine(photo, self._library, self._observer, rounds=self._config.rounds, log=log)
+        result, drawn = fit_on_engine(photo, self._library, self._regression, self._observer,
+                                      rounds=self._config.rounds, log=log)
         return _first(result, None, drawn=drawn)
 
 

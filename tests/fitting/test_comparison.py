@@ -8,10 +8,6 @@ from facenn.fitting.sight import Floats, Sights
 from facenn.fitting.target import CELLS, FACE_OVAL
 
 
-def usual(library: Library) -> Population:
-    return Population.of(sliders_of(library.vectors, library.schema))
-
-
 def test_superimposed_undoes_a_similarity() -> None:
     points = np.random.default_rng(0).random((20, 2)).astype(np.float32)
     turn = 1.3 * np.array([[0.8, -0.6], [0.6, 0.8]], np.float32)
@@ -21,7 +17,7 @@ def test_superimposed_undoes_a_similarity() -> None:
 
 def test_residuals_of_the_face_itself_are_its_prior_alone(library: Library) -> None:
     photo = library.sights.take([5])
-    comparison = Comparison(photo, library.layout, usual(library))
+    comparison = Comparison(photo, library.layout, library.population)
     clear = Sights(photo.embedding, photo.points, photo.skin, photo.around, 0 * photo.background)
     residuals = comparison.residuals(clear, sliders_of(library.vectors[5:6], library.schema))
     losses = comparison.losses(residuals[0])
@@ -30,7 +26,7 @@ def test_residuals_of_the_face_itself_are_its_prior_alone(library: Library) -> N
 
 
 def test_losses_of_the_terms_add_up_to_the_robust_loss(library: Library) -> None:
-    comparison = Comparison(library.sights.take([5]), library.layout, usual(library))
+    comparison = Comparison(library.sights.take([5]), library.layout, library.population)
     residuals = comparison.residuals(library.sights, sliders_of(library.vectors, library.schema))
     losses = comparison.losses(residuals[3])
     assert losses["total"] == pytest.approx(float(robust_loss(residuals[3], comparison.scales)))

@@ -1,12 +1,13 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 import pytest
 
-from facenn.fitting.comparison import Comparison, Population, sliders_of
+from facenn.fitting.comparison import Comparison
+from facenn.fitting.descent import FitResult
 from facenn.fitting.library import Library
-from facenn.fitting.search import Search, choose_options, fit_on_engine, with_hair_of
+from facenn.fitting.search import Log, Search, choose_options, fit_on_engine, with_hair_of
 from facenn.fitting.sight import Floats, Sights
 from facenn.fitting.starts import Regression, nearest
 from facenn.schema import Vector
@@ -22,12 +23,12 @@ class Toy(Protocol):
     def photo(self, vector: Vector) -> Sights: ...
 
 
-def usual(library: Library) -> Population:
-    return Population.of(sliders_of(library.vectors, library.schema))
-
-
 def quiet(step: int, losses: Mapping[str, float]) -> None:
     pass
+
+
+def fitted(photo: Sights, library: Library, observer: Toy, *, rounds: int, log: Log = quiet) -> tuple[FitResult, int]:
+    return fit_on_engine(photo, library, Regression(library), observer, rounds=rounds, log=log)
 
 
 def changed(vector: Vector, library: Library, **named: float | str) -> Vector:
@@ -36,7 +37,7 @@ def changed(vector: Vector, library: Library, **named: float | str) -> Vector:
 
 
 def test_fit_on_engine_finds_planted_parameters(observer: Toy, library: Library, planted: Vector) -> None:
-    found, drawn = fit_on_engine(observer.photo(planted), library, observer, rounds=3, log=quiet)
+    found, drawn = fitted(observer.photo(planted), library, observer, rounds=3)
     sliders = len(library.schema.sliders)
     assert np.abs(found.vectors[0] - planted)[:sliders].max() < 0.1
     assert (found.vectors[0] - planted)[sliders:] == pytest.approx(0)
@@ -45,26 +46,25 @@ def test_fit_on_engine_finds_planted_parameters(observer: Toy, library: Library,
 
 def test_fit_on_engine_gives_the_same_face_again(observer: Toy, library: Library, planted: Vector) -> None:
     photo = observer.photo(planted)
-    first, second = (fit_on_engine(photo, library, observer, rounds=1, log=quiet)[0].vectors for _ in range(2))
+    first, second = (fitted(photo, library, observer, rounds=1)[0].vectors for _ in range(2))
     assert np.array_equal(first, second)
 
 
 def test_fit_on_engine_stops_when_nothing_is_gained(observer: Toy, library: Library, planted: Vector) -> None:
     done: list[int] = []
-    log: Callable[[int, Mapping[str, float]], None] = lambda step, losses: done.append(step)  # noqa: E731
-    fit_on_engine(observer.photo(planted), library, observer, rounds=50, log=log)
+    fitted(observer.photo(planted), library, observer, rounds=50, log=lambda step, losses: done.append(step))
     assert 1 < len(done) < 10
 
 
 def test_choose_options_prefers_what_the_photo_shows(observer: Toy, library: Library, planted: Vector) -> None:
-    comparison = Comparison(observer.photo(planted), library.layout, usual(library))
+    comparison = Comparison(observer.photo(planted), library.layout, library.population)
     search = Search(observer, comparison, library.schema, library.reference)
     start = changed(planted, library, hair__style="long", brow__style="thin")
     assert np.array_equal(choose_options(search, start), planted)
 
 
 def test_with_hair_of_changes_hair_alone(observer: Toy, library: Library, planted: Vector) -> None:
-    comparison = Comparison(observer.photo(planted), library.layout, usual(library))
+    comparison = Comparison(observer.photo(planted), library.layout, library.population)
     dressed = [library.schema.to_named(v) for v in with_hair_of(planted, library, comparison)]
     assert len({named["shape.0"] for named in dressed} | {named["skin.tone"] for named in dressed}) == 2
     assert {named["hair.style"] for named in dressed} == {"short"}
@@ -77,5 +77,5 @@ def test_regression_guesses_what_can_be_seen(observer: Toy, library: Library, pl
 
 
 def test_nearest_finds_somebody_of_the_library(observer: Toy, library: Library) -> None:
-    comparison = Comparison(observer.photo(library.vectors[17]), library.layout, usual(library))
+    comparison = Comparison(observer.photo(library.vectors[17]), library.layout, library.population)
     assert nearest(library, comparison, count=3)[0] == 17
