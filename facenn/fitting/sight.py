@@ -11,7 +11,7 @@ from scipy.spatial import Delaunay
 from torch import Tensor
 from torch.nn import functional as F
 
-from facenn.fitting.target import CELLS, FACE_OVAL
+from facenn.fitting.target import CELLS, FACE_OVAL, inside
 from facenn.networks.landmarks import FaceFinder
 from facenn.networks.recognition import Recognizer
 
@@ -67,10 +67,10 @@ class Layout:
     def __init__(self, reference: Floats) -> None:
         mesh = reference[:MESH]
         at = ((np.stack(np.meshgrid(np.arange(GRID), np.arange(GRID)), -1) + 0.5) / GRID).astype(np.float32)
-        inside = _inside(at.reshape(-1, 2), mesh[list(FACE_OVAL)])
+        face = inside(torch.from_numpy(at.reshape(-1, 2)), torch.from_numpy(mesh[None, list(FACE_OVAL)]))[0].numpy()
         triangles = Delaunay(mesh.astype(np.float64))
         found = triangles.find_simplex(at.reshape(-1, 2))
-        self._cells = np.flatnonzero(inside & (found >= 0))
+        self._cells = np.flatnonzero(face & (found >= 0))
         spots, found = at.reshape(-1, 2)[self._cells], found[self._cells]
         self._corners = triangles.simplices[found]
         affine = triangles.transform[found]
@@ -113,17 +113,6 @@ class Layout:
         blurred = gaussian_filter(canvas.reshape(-1, GRID, GRID), (0, BLUR, BLUR), mode="constant")
         smoothed: Floats = blurred.reshape(len(values), -1)[:, self._cells]
         return smoothed
-
-
-def _inside(at: Floats, outline: Floats) -> NDArray[np.bool_]:
-    """(N,) whether points (N, 2) lie inside of a polygon (M, 2)."""
-    start, end = outline[None], np.roll(outline, -1, 0)[None]
-    x, y = at[:, None, 0], at[:, None, 1]
-    straddles = (start[..., 1] > y) != (end[..., 1] > y)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cross = start[..., 0] + (end[..., 0] - start[..., 0]) * (y - start[..., 1]) / (end[..., 1] - start[..., 1])
-    odd: NDArray[np.bool_] = (straddles & (x < cross)).sum(1) % 2 == 1
-    return odd
 
 
 @dataclass(frozen=True)

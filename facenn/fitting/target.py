@@ -67,16 +67,21 @@ def head_weights(landmarks: Tensor) -> Tensor:
     stretched = centre[:, None] + (outline - centre[:, None]) * outline.new_tensor([1.3, 1.0])
     above = (outline[..., 1:] < centre[:, None, 1:]).to(outline)
     stretched = stretched - above * torch.stack([0 * size[:, 0], 0.35 * size[:, 1]], -1)[:, None]
-    face, head = inside(outline), inside(stretched)
+    face, head = cells_inside(outline), cells_inside(stretched)
     return torch.maximum(face, HAIR_WEIGHT * head)
 
 
-def inside(outline: Tensor) -> Tensor:
+def cells_inside(outline: Tensor) -> Tensor:
     """(B, CELLS, CELLS) 1 for cells whose centre lies inside a polygon (B, N, 2) given in pixels, else 0."""
     at = (torch.arange(CELLS, device=outline.device, dtype=outline.dtype) + 0.5) * (SIDE / CELLS)
-    x, y = at[None, None, :, None], at[None, :, None, None]
-    start, end = outline[:, None, None], outline.roll(-1, 1)[:, None, None]
-    straddles = (start[..., 1] > y) != (end[..., 1] > y)
-    slope = (end[..., 0] - start[..., 0]) / (end[..., 1] - start[..., 1] + 1e-9)
-    crossings = (straddles & (x < start[..., 0] + slope * (y - start[..., 1]))).sum(-1)
-    return (crossings % 2).to(outline)
+    centres = torch.stack(torch.meshgrid(at, at, indexing="xy"), -1)
+    return inside(centres.reshape(-1, 2), outline).reshape(-1, CELLS, CELLS).to(outline)
+
+
+def inside(at: Tensor, outline: Tensor) -> Tensor:
+    """(B, M) whether points (M, 2) lie inside of polygons (B, N, 2): a ray to the right crosses it an odd time."""
+    x, y = at[None, :, None].unbind(-1)
+    (from_x, from_y), (to_x, to_y) = (corners[:, None].unbind(-1) for corners in (outline, outline.roll(-1, 1)))
+    straddles = (from_y > y) != (to_y > y)
+    cross = from_x + (to_x - from_x) * (y - from_y) / (to_y - from_y)  # not a number for an edge that is level
+    return (straddles & (x < cross)).sum(-1) % 2 == 1

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from facenn.fitting.descent import FitResult, Weights, draw, fit
-from facenn.fitting.target import CELLS, FACE_OVAL, HAIR_WEIGHT, Target, head_weights, inside, see
+from facenn.fitting.target import CELLS, FACE_OVAL, HAIR_WEIGHT, Target, cells_inside, head_weights, see
 from facenn.images import SIDE
 from facenn.networks.frozen import Frozen
 from facenn.networks.imitator import Imitator
@@ -29,9 +29,9 @@ def found(target: Target, toy_imitator: Imitator, portrait: ParameterSchema, fro
     return search(target, toy_imitator, portrait, frozen, steps=6)
 
 
-def test_inside_covers_a_square_to_the_cell() -> None:
+def test_cells_inside_cover_a_square_to_the_cell() -> None:
     corners = torch.tensor([[[64.0, 128.0], [192.0, 128.0], [192.0, 256.0], [64.0, 256.0]]])
-    cells = inside(corners)[0]
+    cells = cells_inside(corners)[0]
     expected = torch.zeros(CELLS, CELLS)
     expected[8:16, 4:12] = 1
     assert torch.equal(cells, expected)
