@@ -11,7 +11,7 @@ from facenn.fitting.library import Library
 from facenn.fitting.newton import Array, Point, best, jacobian_at, robust_loss, steps, updated
 from facenn.fitting.painter import PASSES, Observer
 from facenn.fitting.sight import Floats, Sights
-from facenn.fitting.starts import Regression, nearest
+from facenn.fitting.starts import Regression, neighbours
 from facenn.schema import ParameterSchema, Vector
 
 NEAREST = 6  # people of the library that are tried as starts, and whose hair is tried on
@@ -94,40 +94,37 @@ def fit_on_engine(photo: Sights, library: Library, regression: Regression, obser
     """
     comparison = Comparison(photo, library.layout, library.population)
     search = Search(observer, comparison, library.schema, library.reference)
-    vector = search.pick(starts(photo, library, regression, comparison))
-    vector = search.pick(with_hair_of(vector, library, comparison), by=HAIR_TERMS)
+    near = neighbours(library, comparison, count=NEAREST)
+    vector = search.pick(starts(library.vectors[near.alike], regression.guess(photo)[0], library.schema))
+    vector = search.pick(with_hair_of(vector, library.vectors[near.donors], library.schema), by=HAIR_TERMS)
     for done in range(1, rounds + 1):
         vector = choose_options(search, vector)
         vector, gained = step(search, vector)
         log(done, {name: values[-1][0] for name, values in search.history.items()})
         if gained < SATURATED:
             break
-    vector = search.pick(with_hair_of(vector, library, comparison), by=HAIR_TERMS)
+    vector = search.pick(with_hair_of(vector, library.vectors[near.donors], library.schema), by=HAIR_TERMS)
     vector = choose_options(search, vector)
     return FitResult(vector[None], vector[None], search.history), search.evaluations
 
 
-def starts(photo: Sights, library: Library, regression: Regression, comparison: Comparison) -> Vector:
-    """(B, P) people that may look like the photo: linear guesses, and the nearest of the library."""
-    near = library.vectors[nearest(library, comparison, count=NEAREST)]
-    guess = regression.guess(photo)[0]
-    guesses = near.copy()
+def starts(alike: Vector, guess: Array, schema: ParameterSchema) -> Vector:
+    """(B, P) people that may look like the photo: the nearest (N, P), a linear guess (D,) of the sliders, halfway."""
+    guesses = alike.copy()
     guesses[:, :len(guess)] = guess
-    halfway = (guesses + near) / 2
-    return library.schema.project(np.concatenate([near, guesses[:1], halfway]))
+    halfway = (guesses + alike) / 2
+    return schema.project(np.concatenate([alike, guesses[:1], halfway]))
 
 
-def with_hair_of(vector: Vector, library: Library, comparison: Comparison) -> Vector:
-    """(B, P) the same person as drawn, and with the hair of people around whose faces the photo's colours are."""
-    columns = [i for i, s in enumerate(library.schema.sliders) if s.group == HAIR]
-    for choice in library.schema.choices:
+def with_hair_of(vector: Vector, donors: Vector, schema: ParameterSchema) -> Vector:
+    """(N + 1, P) the same person as drawn, and with the hair of each of (N, P) others."""
+    columns = [i for i, s in enumerate(schema.sliders) if s.group == HAIR]
+    for choice in schema.choices:
         if choice.group == HAIR:
-            where = library.schema.slices[choice.name]
+            where = schema.slices[choice.name]
             columns += range(where.start, where.stop)
-    residuals = comparison.residuals(library.sights, sliders_of(library.vectors, library.schema))
-    alike = np.argsort(comparison.only(residuals, "around"), kind="stable")[:2 * NEAREST]
-    dressed = np.repeat(vector[None], len(alike) + 1, 0)
-    dressed[1:, columns] = library.vectors[alike][:, columns]
+    dressed = np.repeat(vector[None], len(donors) + 1, 0)
+    dressed[1:, columns] = donors[:, columns]
     return dressed
 
 

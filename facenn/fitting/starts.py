@@ -1,6 +1,9 @@
 """Where a fit on the engine may start: what a library of drawn people says about a photo, without drawing anything."""
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from facenn.fitting.comparison import Comparison, sliders_of, superimposed
 from facenn.fitting.library import Library
@@ -48,9 +51,23 @@ class Regression:
                                zip(weights, self._raw(seen), self._mean, self._size, strict=True)], 1)
 
 
-def nearest(library: Library, comparison: Comparison, *, count: int) -> list[int]:
-    """The people of a library that differ least from a photo, best first."""
+@dataclass(frozen=True)
+class Neighbours:
+    """The people of a library who come nearest to a photo, as numbers, best first.
+
+    Attributes:
+        alike: by everything that can be seen.
+        donors: by what is around the face alone, where hair is; twice as many.
+    """
+
+    alike: NDArray[np.intp]
+    donors: NDArray[np.intp]
+
+
+def neighbours(library: Library, comparison: Comparison, *, count: int) -> Neighbours:
+    """Who of a library comes nearest to a photo, ``count`` of them by everything."""
     residuals = comparison.residuals(library.sights, sliders_of(library.vectors, library.schema))
     without = comparison.terms[-1].where.start  # a person of the library may be as unusual as it likes
     losses = robust_loss(residuals[:, :without], comparison.scales[:without])
-    return [int(i) for i in np.argsort(losses, kind="stable")[:count]]
+    around = comparison.only(residuals, "around")
+    return Neighbours(np.argsort(losses, kind="stable")[:count], np.argsort(around, kind="stable")[:2 * count])
