@@ -53,9 +53,10 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 def _option(model: type[Section], name: str) -> Any:
     """The annotation of the option that stands for a field; its bounds are checked by the model."""
     field = model.model_fields[name]
-    kind = field.annotation if field.annotation in (bool, int, float, str) else type(field.default)
-    return Annotated[kind | None, typer.Option(help=f"{field.description} [default here: params.yaml]",
-                                               show_default=False)]
+    kind: Any = field.annotation if field.annotation in (bool, int, float, str) else type(field.default)
+    several = " (may be given several times)" if kind is tuple else ""
+    return Annotated[(list[str] if kind is tuple else kind) | None, typer.Option(
+        help=f"{field.description}{several} [default here: params.yaml]", show_default=False)]
 
 
 def stage(run: Callable[..., None]) -> Callable[..., None]:

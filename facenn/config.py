@@ -76,6 +76,9 @@ class FitConfig(Section):
         1536, description="Engine: people that are drawn once, before the first fit, as possible starts; 1,536 take "
         "three minutes on two quiet cores and 25 MB")
     workers: Count = Field(2, description="Engine: processes that draw; 1.1 GB of memory each")
+    lock: tuple[str, ...] = Field((), description="Parameters that the fit leaves alone: name=value, a slider's number "
+                                  "in 0..1 or a choice's option, such as hair.style=bald; a name alone is held at its "
+                                  "neutral value")
     seed: Seed = Field(0, description="Of the candidates, or of the library; the same seed gives the same face")
 
 

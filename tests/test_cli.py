@@ -142,13 +142,14 @@ def test_train_begins_with_the_weights_of_another_imitator(run: Callable[..., st
 
 def test_fit_writes_everything_that_an_artist_needs(run: Callable[..., str], project: Path) -> None:
     printed = run("fit", str(ROOT / "data/photos/astronaut.jpg"), "--model", "models/imitator.safetensors", "--out",
-                  "results/one", "--device", "cpu")
+                  "results/one", "--device", "cpu", "--lock", "nose.hump=0.3", "--lock", "hair.style=long")
     written = {p.name for p in (project / "results/one").iterdir()}
     assert written == {"parameters.json", "model.bytes", "photo.png", "engine.png", "imitator.png", "losses.csv",
                        "losses.png", "measures.json", "report.html"}
     assert str(Path("results/one/report.html")) in printed
     preset = json.loads((project / "results/one/parameters.json").read_text())
     assert preset["character"] == "portrait"
+    assert (preset["parameters"]["nose.hump"], preset["parameters"]["hair.style"]) == (0.3, "long")
     assert len((project / "results/one/model.bytes").read_bytes()) == 4 + 4 * 159
 
 
@@ -191,6 +192,7 @@ def test_cli_answers_for_help_without_heavy_libraries() -> None:
     (("render", "--character", "nobody", "--out", "elsewhere"), "expected one of the embedded characters"),
     (("train", "--renders", "nowhere"), "nowhere"),
     (("fit", "nowhere.jpg"), "nowhere.jpg"),
+    (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--lock", "nose.humb=0.3"), "the nearest: nose.hump"),
     (("fit", "data", "--face", "2"), "expected one photo with --face 2"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "engine", "--model", "m.safetensors"),
      "expected no --model with --method engine"),

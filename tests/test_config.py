@@ -19,13 +19,13 @@ def test_load_params_reads_every_section(tmp_path: Path) -> None:
         validate: {min_rows: 5}
         train: {peak: 2e-3, precision: fp32, resolution: 64}
         evaluate: {recovered: 0}
-        fit: {steps: 3}
+        fit: {steps: 3, lock: [nose.hump=0.3, skin.tone]}
     """))
     assert params.render == RenderConfig(character="classic", count=7, labels=True)
     assert params.validate_.min_rows == 5
     assert (params.train.peak, params.train.precision, params.train.resolution) == (0.002, "fp32", 64)
     assert params.evaluate.recovered == 0
-    assert params.fit.steps == 3
+    assert (params.fit.steps, params.fit.lock) == (3, ("nose.hump=0.3", "skin.tone"))
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
@@ -49,6 +49,7 @@ def test_load_params_of_an_empty_file_are_the_defaults(tmp_path: Path, text: str
     ("train: {peak: .inf}", r"train\.peak"),
     ("train: {peak: .nan}", r"train\.peak"),
     ("fit: {prior: -1}", r"fit\.prior"),
+    ("fit: {lock: nose.hump=0.3}", r"fit\.lock: .*valid tuple"),
     ("fit: {prior: -1, rate: 0}", r"\(and 1 more\)"),
     ("train:", r"train: .*valid dictionary"),
     ("- 1", "expected sections, got list"),

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facenn.engine.people import sample
+from facenn.fitting.locks import Lock
 from facenn.fitting.target import Target, coarse
 from facenn.images import SIDE
 from facenn.losses import colour_loss, identity_loss, landmark_loss, prior_loss
@@ -48,7 +49,7 @@ class FitResult:
 
 
 def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Frozen, *, steps: int, rate: float,
-        weights: Weights, candidates: int, seed: int,
+        weights: Weights, candidates: int, seed: int, lock: Lock,
         log: Callable[[int, Mapping[str, float]], None]) -> FitResult:
     """Parameters whose picture looks like each photo to the recognition, landmark and colour losses.
 
@@ -64,21 +65,28 @@ def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Fro
         rate: learning rate at the start, above the floor; decays quadratically.
         weights: of the losses.
         candidates: random faces of which the best is the start, besides the neutral one.
-        seed: of the candidates.
+        seed: of the candidates, which are the same for every photo, whatever others are fitted beside it.
+        lock: parameters that stay as they are from the candidates to the result.
         log: called with the number of finished steps and the mean of each loss.
     """
     neutral = torch.from_numpy(schema.neutral()).to(target.embedding)
     sliders = slice(0, len(schema.sliders))
-    start = _best_candidate(target, imitator, schema, frozen, weights=weights, count=candidates, seed=seed)
+    start = _best_candidate(target, imitator, schema, frozen, weights=weights, count=candidates, seed=seed,
+                            lock=lock)
     values = start[:, sliders].clone().requires_grad_()
     logits = (START_LOGIT * start[:, sliders.stop:]).requires_grad_()
     optimizer = torch.optim.Adam([{"params": [values], "scale": 1.0}, {"params": [logits], "scale": LOGIT_RATE}])
     squares = frozen.finder.square(target.landmarks)
+    held, decided = torch.from_numpy(lock.held).to(values.device), torch.from_numpy(lock.values).to(values)
+
+    def whole() -> Tensor:
+        return torch.where(held, decided, torch.cat([values, *_probabilities(logits, schema)], 1))
+
     history: dict[str, list[list[float]]] = {}
     for done in range(1, steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = group["scale"] * quadratic_decay(done - 1, steps, rate, FLOOR)
-        vectors = torch.cat([values, *_probabilities(logits, schema)], 1)
+        vectors = whole()
         drawn = draw(imitator, vectors)
         terms, landmarks = _losses(target, drawn, squares, frozen)
         terms["prior"] = prior_loss(vectors, neutral, sliders=sliders)
@@ -93,7 +101,7 @@ def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Fro
             history.setdefault(name, []).append(loss.tolist())
         log(done, {name: float(loss.detach().mean()) for name, loss in {**terms, "total": total}.items()})
     with torch.no_grad():
-        relaxed = torch.cat([values, *_probabilities(logits, schema)], 1).cpu().numpy()
+        relaxed = whole().cpu().numpy()
     return FitResult(schema.project(relaxed), relaxed, history)
 
 
@@ -123,11 +131,11 @@ def _losses(target: Target, drawn: Tensor, squares: Tensor, frozen: Frozen) -> t
 
 @torch.no_grad()
 def _best_candidate(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Frozen, *,
-                    weights: Weights, count: int, seed: int) -> Tensor:
+                    weights: Weights, count: int, seed: int, lock: Lock) -> Tensor:
     """(B, P) for each photo, the best of the neutral face and ``count`` random people."""
     generator = np.random.default_rng(seed)
     faces = [schema.neutral(), *(sample(schema, generator) for _ in range(count))]
-    vectors = torch.from_numpy(np.stack(faces)).to(target.embedding)
+    vectors = torch.from_numpy(lock.applied(np.stack(faces))).to(target.embedding)
     best = torch.full((len(target.embedding),), torch.inf).to(target.embedding)
     chosen = vectors[0].repeat(len(best), 1)
     for vector in vectors:

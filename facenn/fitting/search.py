@@ -8,6 +8,7 @@ import numpy as np
 from facenn.fitting.comparison import Comparison, sliders_of
 from facenn.fitting.descent import FitResult
 from facenn.fitting.library import Library
+from facenn.fitting.locks import Lock
 from facenn.fitting.newton import Array, Point, best, jacobian_at, robust_loss, steps, updated
 from facenn.fitting.painter import PASSES, Observer
 from facenn.fitting.sight import Floats, Sights
@@ -31,6 +32,7 @@ class Search:
         observer: draws and looks.
         comparison: with the photo.
         schema: of the parameters.
+        lock: parameters that stay as they are in every picture.
         near: (478, 2) landmarks near which those of the next pictures are looked for.
         evaluations: pictures drawn so far.
         history: per term, the loss that each round ended with.
@@ -39,6 +41,7 @@ class Search:
     observer: Observer
     comparison: Comparison
     schema: ParameterSchema
+    lock: Lock
     near: Floats
     evaluations: int = 0
     history: dict[str, list[list[float]]] = field(default_factory=dict)
@@ -57,6 +60,7 @@ class Search:
             vectors: to choose from.
             by: terms that decide; None means all.
         """
+        vectors = self.lock.applied(vectors)
         seen, residuals = self.see(vectors, passes=PASSES)
         losses = (robust_loss(residuals, self.comparison.scales) if by is None
                   else np.sum([self.comparison.only(residuals, name) for name in by], 0))
@@ -74,7 +78,7 @@ class Search:
 
 
 def fit_on_engine(photo: Sights, library: Library, regression: Regression, observer: Observer, *, rounds: int,
-                  log: Log) -> tuple[FitResult, int]:
+                  lock: Lock, log: Log) -> tuple[FitResult, int]:
     """Parameters whose engine picture differs least from a photo.
 
     A start from the library; then rounds of: every option of every choice, a Jacobian by finite differences, one
@@ -87,13 +91,14 @@ def fit_on_engine(photo: Sights, library: Library, regression: Regression, obser
         regression: learnt on the library.
         observer: draws and looks; the expensive part.
         rounds: at most.
+        lock: parameters that stay as they are from the start to the result.
         log: called with the number of finished rounds and the losses.
 
     Returns:
         What was found, and how many pictures were drawn for it.
     """
     comparison = Comparison(photo, library.layout, library.population)
-    search = Search(observer, comparison, library.schema, library.reference)
+    search = Search(observer, comparison, library.schema, lock, library.reference)
     near = neighbours(library, comparison, count=NEAREST)
     vector = search.pick(starts(library.vectors[near.alike], regression.guess(photo)[0], library.schema))
     vector = search.pick(with_hair_of(vector, library.vectors[near.donors], library.schema), by=HAIR_TERMS)
@@ -129,9 +134,11 @@ def with_hair_of(vector: Vector, donors: Vector, schema: ParameterSchema) -> Vec
 
 
 def choose_options(search: Search, vector: Vector) -> Vector:
-    """(P,) the same sliders with the best option of each choice, one choice at a time."""
+    """(P,) the same sliders with the best option of each choice that is not locked, one choice at a time."""
     for choice in search.schema.choices:
         where = search.schema.slices[choice.name]
+        if search.lock.held[where].any():
+            continue
         tried = np.repeat(vector[None], len(choice.options), 0)
         tried[:, where] = np.eye(len(choice.options))
         vector = search.pick(tried, by=HAIR_TERMS if choice.group == HAIR else None)
@@ -142,15 +149,19 @@ def step(search: Search, vector: Vector) -> tuple[Vector, float]:
     """(P,) after one Gauss-Newton step and the cheap ones, and which part of the loss they took away.
 
     Hair stays: what is around the face decides it, a recognition network would rather colour it to its liking.
+    What is locked stays as well.
     """
     scales = search.comparison.scales
-    free = [i for i, s in enumerate(search.schema.sliders) if s.group != HAIR]
+    free = [i for i, s in enumerate(search.schema.sliders) if s.group != HAIR and not search.lock.held[i]]
 
     def evaluate(values: Array) -> Array:
         vectors = np.repeat(vector[None], len(values), 0)
         vectors[:, free] = values
         return search.see(vectors)[1]
 
+    if not free:
+        search.note(search.see(vector[None])[1][0])
+        return vector, 0.0
     values = vector[free].astype(np.float64)
     residuals, jacobian = jacobian_at(values, evaluate)
     first = point = Point(values, residuals, float(robust_loss(residuals, scales)))

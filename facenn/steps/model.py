@@ -16,6 +16,7 @@ from facenn.evaluation import HeldOut, Recovery, find_landmarks, held_out, recov
 from facenn.exchange.renders import TABLE_FILE, RendersFolder
 from facenn.files import replace_text
 from facenn.fitting.descent import fit
+from facenn.fitting.locks import Lock
 from facenn.fitting.target import see
 from facenn.images import to_tensor, write_image, write_pixels
 from facenn.networks.checkpoints import adopt_weights, load_imitator, save_imitator
@@ -227,7 +228,8 @@ def _recover(config: EvaluateConfig, fit_config: FitConfig, folder: RendersFolde
     pictures, landmarks = torch.stack([s[1] for s in seen]), torch.stack([s[2] for s in seen])
     found = fit(see(pictures, landmarks, frozen), imitator.requires_grad_(False), folder.schema, frozen,
                 steps=fit_config.steps, rate=fit_config.rate, weights=weights_of(fit_config),
-                candidates=fit_config.candidates, seed=fit_config.seed, log=log)
+                candidates=fit_config.candidates, seed=fit_config.seed,
+                lock=Lock.of((), folder.schema), log=log)  # what a person decides says nothing about an Imitator
     return recovery(folder.schema, found.vectors, folder.parameters[[s[0] for s in seen]])
 
 

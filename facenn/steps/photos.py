@@ -130,7 +130,7 @@ def open_fitter(config: FitConfig, model: Path | None, pretrained: Path, *, devi
         progress: called with how many people of the library are drawn, if any has to be.
 
     Raises:
-        ConfigError: a model with the method engine.
+        ConfigError: a model with the method engine, a lock of something that the character has not got.
     """
     if config.method == "imitator" and model is None:
         model = CHAMPION

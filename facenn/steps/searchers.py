@@ -13,11 +13,12 @@ from torch.nn import functional as F
 
 from facenn.alignment import AlignedFace
 from facenn.config import FitConfig
-from facenn.engine.characters import CHARACTERS
+from facenn.engine.characters import CHARACTERS, character
 from facenn.engine.renderer import Engine
 from facenn.errors import CheckpointError, ConfigError
 from facenn.fitting.descent import FitResult, Weights, draw, fit
 from facenn.fitting.library import Library, library_folder, load_library
+from facenn.fitting.locks import Lock
 from facenn.fitting.painter import Observer, Setting
 from facenn.fitting.search import fit_on_engine
 from facenn.fitting.sight import SIDE, Eyes
@@ -89,6 +90,7 @@ class ImitatorSearcher:
     def __init__(self, config: FitConfig, model: Path, frozen: Frozen, *, device: str) -> None:
         self._config, self._frozen, self._device = config, frozen, device
         self._imitator, self.schema = load_imitator(model, device=device)
+        self._lock = Lock.of(config.lock, self.schema)
         self._imitator.requires_grad_(False)
         self.engine, self.made_by = _engine_of(self.schema, model), model.stem
 
@@ -102,7 +104,8 @@ class ImitatorSearcher:
         config = self._config
         target = see(aligned.picture[None], aligned.landmarks[None], self._frozen)
         found = fit(target, self._imitator, self.schema, self._frozen, steps=config.steps, rate=config.rate,
-                    weights=weights_of(config), candidates=config.candidates, seed=config.seed, log=log)
+                    weights=weights_of(config), candidates=config.candidates, seed=config.seed,
+                    lock=self._lock, log=log)
         with torch.no_grad():
             imitated = to_pixels(draw(self._imitator, torch.from_numpy(found.vectors).to(self._device)))[0]
         return _first(found, imitated, drawn=0)
@@ -114,12 +117,13 @@ class EngineSearcher:
     Args:
         config: of the fits.
         library: where they start.
+        lock: parameters that the fits leave alone.
         observer: draws and looks.
         frozen: the networks that look.
     """
 
-    def __init__(self, config: FitConfig, library: Library, observer: Observer, frozen: Frozen) -> None:
-        self._config, self._library, self._observer = config, library, observer
+    def __init__(self, config: FitConfig, library: Library, lock: Lock, observer: Observer, frozen: Frozen) -> None:
+        self._config, self._library, self._lock, self._observer = config, library, lock, observer
         self._eyes, self._regression = Eyes(frozen.finder, frozen.sface, library.layout), Regression(library)
         self.schema, self.engine = library.schema, Engine(config.character)
         self.made_by = f"Gauss-Newton on the engine, from {len(library.vectors):,} drawn people"
@@ -135,7 +139,7 @@ class EngineSearcher:
         picture = F.avg_pool2d(aligned.picture[None].cpu(), shrink)
         photo = self._eyes.see_at(picture, aligned.landmarks[None].cpu() / shrink)
         result, drawn = fit_on_engine(photo, self._library, self._regression, self._observer,
-                                      rounds=self._config.rounds, log=log)
+                                      rounds=self._config.rounds, lock=self._lock, log=log)
         return _first(result, None, drawn=drawn)
 
 
@@ -154,7 +158,8 @@ def open_searcher(config: FitConfig, model: Path | None, frozen: Frozen, pretrai
         progress: called with how many people of the library are drawn, if any has to be.
 
     Raises:
-        ConfigError: a method without its model, a model that the method does not use, an unknown character.
+        ConfigError: a method without its model, a model that the method does not use, an unknown character, a lock
+            of something that the character has not got.
     """
     if config.method == "imitator":
         if model is None:
@@ -163,12 +168,13 @@ def open_searcher(config: FitConfig, model: Path | None, frozen: Frozen, pretrai
         return
     if model is not None:
         raise ConfigError(f"expected no --model with --method engine, which draws with the engine itself, got {model}")
+    lock = Lock.of(config.lock, character(config.character).schema)
     folder = library_folder(libraries, config.character, seed=config.seed)
     library = load_library(folder, config.character, pretrained.resolve(), count=config.library, seed=config.seed,
                            workers=config.workers, progress=progress)
     setting = Setting(config.character, pretrained.resolve(), library.reference)
     with Studio(setting, workers=config.workers) as studio:
-        yield EngineSearcher(config, library, studio, frozen)
+        yield EngineSearcher(config, library, lock, studio, frozen)
 
 
 def weights_of(config: FitConfig) -> Weights:

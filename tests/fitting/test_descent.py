@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from facenn.fitting.descent import FitResult, Weights, draw, fit
+from facenn.fitting.locks import Lock
 from facenn.fitting.target import CELLS, FACE_OVAL, HAIR_WEIGHT, Target, cells_inside, head_weights, see
 from facenn.images import SIDE
 from facenn.networks.frozen import Frozen
@@ -19,9 +20,9 @@ def target(astronaut: Tensor, face_points: Tensor, frozen: Frozen) -> Target:
 
 
 def search(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Frozen, *, steps: int,
-           candidates: int = 1) -> FitResult:
+           candidates: int = 1, lock: tuple[str, ...] = ()) -> FitResult:
     return fit(target, imitator, schema, frozen, steps=steps, rate=0.015, weights=WEIGHTS, candidates=candidates,
-               seed=0, log=lambda step, losses: None)
+               seed=0, lock=Lock.of(lock, schema), log=lambda step, losses: None)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def test_fit_lowers_the_total_loss(target: Target, toy_imitator: Imitator, portr
     # by colours alone: where an untrained network draws no face, landmarks jump about
     weights = Weights(identity=0, landmark=0, colour=10, prior=0.1)
     found = fit(target, toy_imitator, portrait, frozen, steps=6, rate=0.02, weights=weights, candidates=1, seed=0,
-                log=lambda step, losses: None)
+                lock=Lock.of((), portrait), log=lambda step, losses: None)
     total = [step[0] for step in found.history["total"]]
     assert total[-1] < total[0]
 
@@ -74,6 +75,18 @@ def test_fit_gives_the_same_face_for_the_same_seed(found: FitResult, target: Tar
     assert np.array_equal(again.relaxed, found.relaxed)
 
 
+def test_fit_leaves_locked_parameters_alone(target: Target, toy_imitator: Imitator, portrait: ParameterSchema,
+                                            frozen: Frozen) -> None:
+    lock = ("nose.hump=0.3", "skin.tone", "hair.style=bald")
+    found = search(target, toy_imitator, portrait, frozen, steps=4, candidates=2, lock=lock)
+    named = portrait.to_named(found.vectors[0])
+    assert (named["nose.hump"], named["hair.style"]) == (0.3, "bald")
+    held = Lock.of(lock, portrait)
+    assert np.array_equal(found.vectors[0][held.held], held.values[held.held])
+    assert np.array_equal(found.relaxed[0][held.held], held.values[held.held])
+    assert np.abs(found.relaxed[0] - portrait.neutral())[~held.held].max() > 0.02
+
+
 def test_fit_of_two_photos_is_two_fits(found: FitResult, astronaut: Tensor, face_points: Tensor,
                                        toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen) -> None:
     darker = torch.stack([astronaut, astronaut * 0.5])
@@ -92,5 +105,6 @@ def test_fit_of_the_imitators_own_picture_moves_towards_its_parameters(
     picture = draw(toy_imitator, torch.from_numpy(planted)[None])
     target = see(picture, face_points[None], frozen)
     result = fit(target, toy_imitator, portrait, frozen, steps=40, rate=0.05, seed=0, candidates=0,
-                 weights=Weights(identity=0.0, landmark=0.0, colour=20.0, prior=0.0), log=lambda step, losses: None)
+                 lock=Lock.of((), portrait), weights=Weights(identity=0.0, landmark=0.0, colour=20.0, prior=0.0),
+                 log=lambda step, losses: None)
     assert result.history["colour"][-1][0] < 0.5 * result.history["colour"][0][0]

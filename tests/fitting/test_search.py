@@ -7,6 +7,7 @@ import pytest
 from facenn.fitting.comparison import Comparison
 from facenn.fitting.descent import FitResult
 from facenn.fitting.library import Library
+from facenn.fitting.locks import Lock
 from facenn.fitting.search import NEAREST, Log, Search, choose_options, fit_on_engine, with_hair_of
 from facenn.fitting.sight import Floats, Sights
 from facenn.fitting.starts import Regression, neighbours
@@ -27,8 +28,10 @@ def quiet(step: int, losses: Mapping[str, float]) -> None:
     pass
 
 
-def fitted(photo: Sights, library: Library, observer: Toy, *, rounds: int, log: Log = quiet) -> tuple[FitResult, int]:
-    return fit_on_engine(photo, library, Regression(library), observer, rounds=rounds, log=log)
+def fitted(photo: Sights, library: Library, observer: Toy, *, rounds: int, log: Log = quiet, lock: tuple[str, ...] = ()
+           ) -> tuple[FitResult, int]:
+    return fit_on_engine(photo, library, Regression(library), observer, rounds=rounds,
+                         lock=Lock.of(lock, library.schema), log=log)
 
 
 def changed(vector: Vector, library: Library, **named: float | str) -> Vector:
@@ -56,9 +59,25 @@ def test_fit_on_engine_stops_when_nothing_is_gained(observer: Toy, library: Libr
     assert 1 < len(done) < 10
 
 
+def test_fit_on_engine_leaves_locked_parameters_alone(observer: Toy, library: Library, planted: Vector) -> None:
+    lock = ("shape.1=0.9", "skin.tone", "hair.style=bald", "hair.lightness=0.6", "brow.style")
+    found, _ = fitted(observer.photo(planted), library, observer, rounds=2, lock=lock)
+    named = library.schema.to_named(found.vectors[0])
+    assert {name: named[name] for name in ("shape.1", "skin.tone", "hair.style", "hair.lightness", "brow.style")} == {
+        "shape.1": 0.9, "skin.tone": 0.3, "hair.style": "bald", "hair.lightness": 0.6, "brow.style": "thin"}
+    assert named["shape.0"] == pytest.approx(0.7, abs=0.15)
+
+
+def test_fit_on_engine_with_everything_locked_changes_nothing(observer: Toy, library: Library, planted: Vector) -> None:
+    lock = tuple(f"{name}={value}" for name, value in library.schema.to_named(library.vectors[0]).items())
+    found, _ = fitted(observer.photo(planted), library, observer, rounds=2, lock=lock)
+    assert found.vectors[0] == pytest.approx(library.vectors[0], abs=1e-6)
+    assert len(found.history["total"]) > 0
+
+
 def test_choose_options_prefers_what_the_photo_shows(observer: Toy, library: Library, planted: Vector) -> None:
     comparison = Comparison(observer.photo(planted), library.layout, library.population)
-    search = Search(observer, comparison, library.schema, library.reference)
+    search = Search(observer, comparison, library.schema, Lock.of((), library.schema), library.reference)
     start = changed(planted, library, hair__style="long", brow__style="thin")
     assert np.array_equal(choose_options(search, start), planted)
 
