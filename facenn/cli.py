@@ -153,6 +153,8 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
             "candidate, a registered version such as 3, or a file")] = None,
         face: Annotated[int | None, typer.Option(
             help="Which face, counted from 1 from left to right; default: the largest")] = None,
+        summary: Annotated[Path | None, typer.Option(
+            help="File of the figures of a folder; default: summary.json in the result folder")] = None,
         track: Annotated[bool, typer.Option(
             "--track", help="Log the fit in MLflow: options, losses, likeness, the parameters and the drawn pictures. "
             "Neither the photo nor its name goes there, but engine.png resembles the person")] = False,
@@ -169,10 +171,12 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
         raise MissingFileError(f"expected a photo or a folder of photos at {photo}, found nothing")
     if photo.is_dir() and face is not None:
         raise ConfigError(f"expected one photo with --face {face}, got the folder {photo}")
+    if summary is not None and not photo.is_dir():
+        raise ConfigError(f"expected a folder of photos with --summary, got {photo}")
     out = out or RUNS / photo.stem
     with _fitter(params, _model(params, model), device) as (fitter, bar):
         if photo.is_dir():
-            fitted, refused = fit_folder(fitter, photo, out, log=bar)
+            fitted, refused = fit_folder(fitter, photo, out, summary=summary, log=bar)
         else:
             fitted, refused = [fitter.fit(photo, out, face=face, credit=None, log=bar)], []
     for report in fitted:

@@ -23,8 +23,9 @@ from facenn.networks.checkpoints import adopt_weights, load_imitator, save_imita
 from facenn.networks.frozen import Frozen, load_finder, load_frozen
 from facenn.networks.imitator import Imitator
 from facenn.networks.landmarks import FaceFinder
-from facenn.report.curves import plot_curves
+from facenn.report.curves import plot_curves, write_losses_csv
 from facenn.steps.pictures import side_by_side, slide
+from facenn.steps.places import experiment_tags
 from facenn.steps.promotion import SEEN_FILE, Contest, Registry, challenge, write_seen
 from facenn.steps.provenance import memory, run_name, source_tags
 from facenn.steps.registry import model_name, schema_digest
@@ -35,6 +36,7 @@ from facenn.training import train as run_training
 
 MODEL_FILE = "imitator.safetensors"
 RUN_FILE = "training.json"
+FIGURES_FILE = "metrics.json"
 FRAMED = 24  # renders whose landmarks are averaged into the framing of the engine
 COLOURED = 64  # renders whose colours are averaged into the Imitator's first picture
 SHOWN = 6
@@ -78,8 +80,8 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
     """Teach an Imitator to draw like the engine.
 
     Writes ``imitator.safetensors``, ``training.json`` (the MLflow run, the split), ``seen.txt`` (the faces it learned
-    from), ``curves.png`` and ``samples.png`` into ``out``, and registers the Imitator as its character's. A killed
-    run continues from its last saved state.
+    from), ``training.csv`` and ``validation.csv`` (the curves as numbers), ``curves.png`` and ``samples.png`` into
+    ``out``, and registers the Imitator as its character's. A killed run continues from its last saved state.
 
     Args:
         config: of the training.
@@ -104,7 +106,7 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
     history, begun = _begun(state)
     settings = {**config.model_dump(), "renders": len(faces), "renders_sha256": digest,
                 "character": folder.schema.character}
-    tags = source_tags(renders)
+    tags = {**source_tags(renders), **experiment_tags()}
     name = run_name(folder.schema.character, config.resolution, config.steps, config.batch_size, tags)
     with training_run(store.tracking, "imitator", settings, name=name, tags=tags, resume=begun) as run:
         def both(step: int, figures: Mapping[str, float]) -> None:
@@ -131,6 +133,8 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
                   **{key: str(settings[key]) for key in ("resolution", "steps", "renders")}})
         if len(history.steps) > 0:
             plot_curves(out / "curves.png", history.columns())
+            for name, columns in history.curves().items():
+                write_losses_csv(out / f"{name}.csv", columns)
     facts = {"mlflow_run": run.run_id, "model_version": version, "renders_sha256": digest,
              "validation_error": result.validation_error, "held_out": [folder.names[i] for i in parts.validation]}
     replace_text(out / RUN_FILE, json.dumps(facts, indent=1) + "\n")
@@ -161,13 +165,24 @@ class History:
             columns[name] = [self.steps[s].get(logged) for s in sorted(self.steps)]
         return columns
 
+    def curves(self) -> dict[str, dict[str, list[float]]]:
+        """The errors of ``training`` and ``validation``, each at its own steps: DVC's plots break at an empty cell."""
+        names = {"training": {"error": "train/error", "learning_rate": "train/rate"},
+                 "validation": {"error": "validation/error"}}
+        rows = {curve: [s for s in sorted(self.steps) if logged["error"] in self.steps[s]]
+                for curve, logged in names.items()}
+        return {curve: {"step": [float(s) for s in rows[curve]],
+                        **{column: [self.steps[s][name] for s in rows[curve]] for column, name in logged.items()}}
+                for curve, logged in names.items()}
+
 
 def evaluate(config: EvaluateConfig, fit_config: FitConfig, renders: Path, model: Path, out: Path, *, store: Store,
              device: str, log: Log) -> Evaluation:
     """Measure an Imitator on the renders that its training held out.
 
-    Writes ``evaluation.json`` and ``held_out.png`` (engine | Imitator | difference) into ``out``, adds the figures to
-    the training's MLflow run, and makes the Imitator its character's champion if it is the better one.
+    Writes ``evaluation.json``, of that ``metrics.json`` (the figures that runs are compared by) and ``held_out.png``
+    (engine | Imitator | difference) into ``out``, adds the figures to the training's MLflow run, and makes the Imitator
+    its character's champion if it is the better one.
 
     Args:
         config: how many renders to fit again, and whether the better one becomes champion.
@@ -194,8 +209,10 @@ def evaluate(config: EvaluateConfig, fit_config: FitConfig, renders: Path, model
                         registry=Registry(store.tracking, store.pretrained))
     evaluation = Evaluation(measured, found, contest)
     replace_text(out / "evaluation.json", json.dumps(asdict(evaluation), indent=1) + "\n")
+    figures = summary(evaluation)
+    replace_text(out / FIGURES_FILE, json.dumps({n: round(v, 6) for n, v in figures.items()}, indent=1) + "\n")
     write_pixels(out / "held_out.png", _sheet(imitator, faces, rows[:SHOWN]))
-    log_evaluation(store.tracking, run_id, summary(evaluation))
+    log_evaluation(store.tracking, run_id, figures)
     return evaluation
 
 

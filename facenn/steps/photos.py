@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,15 +15,17 @@ from facenn.evaluation import Likeness, likeness
 from facenn.exchange.presets import write_preset
 from facenn.exchange.unity import original_layout, write_model
 from facenn.files import replace_text
-from facenn.images import read_image, to_pixels, to_tensor, write_pixels
+from facenn.images import read_image, read_pixels, to_pixels, to_tensor, write_pixels
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.report.curves import plot_curves, write_losses_csv
 from facenn.report.page import write_report
+from facenn.report.sheet import contact_sheet
 from facenn.report.summary import FitSummary, Measure, Pixels, dlib_measure, sface_measure
 from facenn.schema import ParameterSchema, Vector
 from facenn.steps.places import CHAMPION, LIBRARIES
 from facenn.steps.searchers import Found, Log, Progress, Searcher, open_searcher
 
+SHOWN = 12  # fits on a sheet
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
@@ -140,13 +142,15 @@ def open_fitter(config: FitConfig, model: Path | None, pretrained: Path, *, devi
         yield Fitter(config, searcher, frozen, device=device)
 
 
-def fit_folder(fitter: Fitter, photos: Path, out: Path, *, log: Log) -> tuple[list[FitReport], list[str]]:
-    """Fit every photo of a folder, each into its own folder; writes ``summary.json``.
+def fit_folder(fitter: Fitter, photos: Path, out: Path, *, summary: Path | None = None, log: Log
+               ) -> tuple[list[FitReport], list[str]]:
+    """Fit every photo of a folder, each into its own folder; writes ``sheet.jpg`` and a summary.
 
     Args:
         fitter: fits one after the other.
         photos: folder with picture files.
         out: gets one folder per photo.
+        summary: where the counts and mean distances go; ``summary.json`` in ``out`` by default.
         log: called with the step and the losses of each fit.
 
     Returns:
@@ -171,9 +175,21 @@ def fit_folder(fitter: Fitter, photos: Path, out: Path, *, log: Log) -> tuple[li
         raise PhotoError(f"none of {len(files)} photos could be fitted; the first: {refused[0]}")
     distances = {name: [getattr(r.likeness, name) for r in fitted if r.likeness] for name in ("sface", "dlib")}
     means = {name: round(sum(values) / len(values), 4) for name, values in distances.items() if values}
-    replace_text(out / "summary.json",
+    replace_text(summary or out / "summary.json",
                  json.dumps({"fitted": len(fitted), "refused": len(refused), **means}, indent=1) + "\n")
+    _write_sheet(out / "sheet.jpg", fitted[:SHOWN])
     return fitted, refused
+
+
+def _write_sheet(path: Path, fitted: Sequence[FitReport]) -> None:
+    """Photo and drawn face of some fits side by side, to compare runs by."""
+    tiles, captions = [], []
+    for report in fitted:
+        drawn = report.folder / "engine.png"
+        for picture in (report.folder / "photo.png", drawn if drawn.is_file() else report.folder / "imitator.png"):
+            tiles.append(read_pixels(picture))
+            captions.append(report.photo if picture.stem == "photo" else picture.stem)
+    write_pixels(path, contact_sheet(tiles, columns=min(4, 2 * len(fitted)), captions=captions))
 
 
 def _course(found: Found, method: str) -> dict[str, list[float]]:

@@ -10,7 +10,8 @@ CHAMPION = PRETRAINED / "imitator-portrait.safetensors"
 RENDERS, UNITY = Path("data/renders"), Path("data/unity")
 MODELS, REPORTS = Path("models"), Path("reports")
 RUNS = Path("runs")  # no DVC stage writes there, so a fit leaves `dvc status` as it was
-STATE = Path(".facenn")
+# DVC runs an experiment in a copy that it deletes, and names the project itself: what outlasts a command stays there.
+STATE = Path(os.environ.get("DVC_ROOT", "")) / ".facenn"
 LIBRARIES = STATE / "library"
 FETCHED = STATE / "models"  # copies out of the registry
 
@@ -37,3 +38,9 @@ def tracking_uri() -> str:
     from facenn.tracking import local_store
 
     return os.environ.get("MLFLOW_TRACKING_URI") or local_store(STATE / "mlflow")
+
+
+def experiment_tags() -> dict[str, str]:
+    """The name of the DVC experiment that this command is a part of, for its MLflow run."""
+    name = os.environ.get("DVC_EXP_NAME")
+    return {"dvc_experiment": name} if name else {}
