@@ -154,7 +154,7 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
         face: Annotated[int | None, typer.Option(
             help="Which face, counted from 1 from left to right; default: the largest")] = None,
         summary: Annotated[Path | None, typer.Option(
-            help="File of the figures of a folder; default: summary.json in the result folder")] = None,
+            help="File of the figures of a folder, a sheet beside it; default: summary.json in --out")] = None,
         track: Annotated[bool, typer.Option(
             "--track", help="Log the fit in MLflow: options, losses, likeness, the parameters and the drawn pictures. "
             "Neither the photo nor its name goes there, but engine.png resembles the person")] = False,

@@ -144,13 +144,14 @@ def open_fitter(config: FitConfig, model: Path | None, pretrained: Path, *, devi
 
 def fit_folder(fitter: Fitter, photos: Path, out: Path, *, summary: Path | None = None, log: Log
                ) -> tuple[list[FitReport], list[str]]:
-    """Fit every photo of a folder, each into its own folder; writes ``sheet.jpg`` and a summary.
+    """Fit every photo of a folder, each into its own folder; writes figures, and photo beside drawn face for some.
 
     Args:
         fitter: fits one after the other.
         photos: folder with picture files.
         out: gets one folder per photo.
-        summary: where the counts and mean distances go; ``summary.json`` in ``out`` by default.
+        summary: where the counts and mean distances go, ``summary.json`` in ``out`` by default; the pictures go
+            beside it.
         log: called with the step and the losses of each fit.
 
     Returns:
@@ -175,9 +176,9 @@ def fit_folder(fitter: Fitter, photos: Path, out: Path, *, summary: Path | None 
         raise PhotoError(f"none of {len(files)} photos could be fitted; the first: {refused[0]}")
     distances = {name: [getattr(r.likeness, name) for r in fitted if r.likeness] for name in ("sface", "dlib")}
     means = {name: round(sum(values) / len(values), 4) for name, values in distances.items() if values}
-    replace_text(summary or out / "summary.json",
-                 json.dumps({"fitted": len(fitted), "refused": len(refused), **means}, indent=1) + "\n")
-    _write_sheet(out / "sheet.jpg", fitted[:SHOWN])
+    summary = summary or out / "summary.json"
+    replace_text(summary, json.dumps({"fitted": len(fitted), "refused": len(refused), **means}, indent=1) + "\n")
+    _write_sheet(summary.with_suffix(".jpg"), fitted[:SHOWN])
     return fitted, refused
 
 
