@@ -67,6 +67,10 @@ def test_train_writes_a_network_and_registers_it(run: Callable[..., str], projec
     assert len((project / "models/seen.txt").read_text().split()) == 8
     assert len(facts["held_out"]) == 2
     assert (project / "models/curves.png").is_file()
+    for curve, header in (("training", "step,error,learning_rate"), ("validation", "step,error")):
+        lines = (project / f"models/{curve}.csv").read_text().splitlines()
+        assert lines[0] == header
+        assert [line.split(",")[0] for line in lines[1:]] == ["3"]
     assert not list((project / ".facenn/training").iterdir())  # nothing to resume
 
 
@@ -92,6 +96,8 @@ def test_evaluate_measures_what_training_held_out(run: Callable[..., str], proje
     (project / "params.yaml").write_text("fit: {steps: 2, candidates: 1}\n")
     printed = run("evaluate", "--recovered", "1", "--device", "cpu")
     measured = json.loads((project / "reports/evaluation/evaluation.json").read_text())
+    figures = json.loads((project / "reports/evaluation/metrics.json").read_text())
+    assert figures["held_out/l1"] == pytest.approx(measured["held_out"]["l1"], abs=1e-6)
     assert measured["held_out"]["faces"] == 2
     assert f"{measured['held_out']['l1']:.4f}" in printed
     assert 0 < measured["held_out"]["ssim"] < 1
@@ -169,6 +175,7 @@ def test_fit_takes_a_folder_and_refuses_what_shows_no_face(run: Callable[..., st
     assert "broken.jpg" in printed.err
     counted = json.loads((project / "results/all/summary.json").read_text())
     assert (counted["fitted"], counted["refused"]) == (1, 2)
+    assert (project / "results/all/summary.jpg").is_file()
 
 
 def test_inspect_ranks_the_sliders_and_draws_them(run: Callable[..., str], project: Path) -> None:
@@ -194,6 +201,7 @@ def test_cli_answers_for_help_without_heavy_libraries() -> None:
     (("fit", "nowhere.jpg"), "nowhere.jpg"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--lock", "nose.humb=0.3"), "the nearest: nose.hump"),
     (("fit", "data", "--face", "2"), "expected one photo with --face 2"),
+    (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--summary", "s.json"), "expected a folder of photos with"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "engine", "--model", "m.safetensors"),
      "expected no --model with --method engine"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--model", "new/imitator.safetensors"),

@@ -1,8 +1,10 @@
 """The project as a user meets it: the README's commands and the pipeline, in a copy of the working tree."""
 
+import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -39,8 +41,16 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def baseline(copy: Path) -> Path:
+    """The copy after a run of the pipeline, with what Git keeps of it committed."""
+    shell(copy, "make repro && git add . && git commit --quiet -m Baseline")
+    return copy
+
+
 def environment() -> dict[str, str]:
-    return {**os.environ, "DVC_NO_ANALYTICS": "1", "FACENN_DEVICE": "cpu", "PYTHONPATH": "",
+    people = {f"GIT_{who}_{what}": "test@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    return {**os.environ, **people, "DVC_NO_ANALYTICS": "1", "FACENN_DEVICE": "cpu", "PYTHONPATH": str(ROOT),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
@@ -58,19 +68,35 @@ def readme_commands() -> list[str]:
     return [line for line in lines if line and not line.startswith(("make test", "git clone", "cd "))]
 
 
-def test_pipeline_runs_from_nothing_and_reruns_only_what_changed(copy: Path) -> None:
-    shell(copy, "make repro")
+def experiment_lines() -> str:
+    """The block of the README that runs and compares an experiment."""
+    blocks: list[str] = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "README.md").read_text(), re.S | re.M)
+    return next(block for block in blocks if "dvc exp run" in block)
+
+
+def test_pipeline_runs_from_nothing(baseline: Path) -> None:
     for result in ("data/renders/faces.parquet", "reports/validation/validation.md", "models/imitator.safetensors",
                    "reports/evaluation/evaluation.json", "results/fits/astronaut/report.html"):
-        assert (copy / result).is_file()
-    assert "up to date" in shell(copy, "dvc repro")
+        assert (baseline / result).is_file()
+    assert "up to date" in shell(baseline, "dvc repro")
 
-    params = yaml.safe_load((copy / "params.yaml").read_text())
-    params["fit"]["steps"] = 3
-    (copy / "params.yaml").write_text(yaml.safe_dump(params))
-    again = shell(copy, "dvc repro")
-    ran = re.findall(r"Running stage '(\w+)'", again)
-    assert sorted(ran) == ["evaluate", "fit"]
+
+def test_experiment_of_the_readme_runs_what_changed_and_is_compared_with_the_last_commit(baseline: Path) -> None:
+    said = shell(baseline, experiment_lines())
+    assert sorted(re.findall(r"Running stage '(\w+)'", said)) == ["evaluate", "fit", "train"]
+    params = json.loads(shell(baseline, "dvc params diff --json 2> /dev/null"))["params.yaml"]
+    assert params == {"train.peak": {"old": 0.002, "new": 0.004, "diff": 0.002}}
+    metrics = json.loads(shell(baseline, "dvc metrics diff --json 2> /dev/null"))
+    assert "held_out/l1" in metrics["reports/evaluation/metrics.json"]
+    drawn = {path.name for path in (baseline / "dvc_plots/static").iterdir()}
+    pictures = ("models_curves.png", "models_samples.png", "reports_evaluation_held_out.png", "reports_fits.jpg")
+    assert drawn == {f"{which}_{picture}" for which in ("HEAD", "workspace") for picture in pictures}
+    page = (baseline / "dvc_plots/index.html").read_text()
+    assert page.count("validation.csv") > 1
+    with sqlite3.connect(baseline / ".facenn/mlflow/mlflow.db") as store:
+        names = [name for (name,) in store.execute("select value from tags where key = 'dvc_experiment'")]
+    assert len(names) == 1
+    assert f"[{names[0]}]" in said
 
 
 def test_pipeline_depends_on_files_that_exist() -> None:
