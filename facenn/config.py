@@ -43,11 +43,13 @@ class TrainConfig(Section):
     """The Imitator's training."""
 
     steps: Count = Field(500, description="Optimisation steps")
-    batch_size: Annotated[int, Field(ge=2)] = Field(4, description="Pictures per step")
+    batch_size: Annotated[int, Field(ge=2)] = Field(4, description="Pictures per step, per process")
     peak: Annotated[float, Field(gt=0)] = Field(2e-3, description="Learning rate at the start, above floor")
     floor: Weight = Field(2e-5, description="Learning rate at the end")
     resolution: Literal[32, 64, 128, 256, 512] = Field(512, description="Side of its pictures in pixels")
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 if the device has it")
+    label_noise: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Largest random shift of a slider while learning; choices stay")
     validation: Share = Field(0.1, description="Share of the renders that is held out")
     save_every: Count = Field(100, description="Steps between saved states, from which a killed run goes on")
     validate_every: Count = Field(250, description="Steps between two looks at the held-out renders")

@@ -15,9 +15,11 @@ from torch import Tensor
 from facenn.errors import ConfigError, FormatError
 from facenn.exchange.renders import RendersFolder
 from facenn.images import read_pixels, to_tensor
-from facenn.schema import ParameterSchema
+from facenn.schema import ParameterSchema, Vector
 
 Rows = NDArray[np.int64]
+SHARE = 0.6  # of a GPU's free memory for pictures; the rest is for the network at work
+KEPT = 2**30  # bytes of pictures in main memory, which other programs use as well
 AHEAD = 4  # batches decoded before they are asked for
 WORKERS = min(8, os.cpu_count() or 1)
 
@@ -68,13 +70,53 @@ def rows_of_step(rows: Rows, step: int, *, batch_size: int, seed: int) -> Rows:
     Returns:
         (B,) entries of ``rows``.
     """
-    positions = np.arange(step * batch_size, (step + 1) * batch_size)
-    epochs = positions // len(rows)
+    epochs, places = np.divmod(np.arange(step * batch_size, (step + 1) * batch_size), len(rows))
     drawn = np.empty(batch_size, np.int64)
     for epoch in np.unique(epochs):
         order = np.random.default_rng([seed, int(epoch)]).permutation(len(rows))
-        drawn[epochs == epoch] = rows[order[positions[epochs == epoch] % len(rows)]]
+        drawn[epochs == epoch] = rows[order[places[epochs == epoch]]]
     return drawn
+
+
+def noise_of_step(rows: Rows, step: int, *, batch_size: int, seed: int, schema: ParameterSchema, width: float
+                  ) -> Vector:
+    """What is added to the parameters of the faces of step number ``step``: another noise in every epoch.
+
+    A pure function of its arguments, as ``rows_of_step`` is. The original exporter replaces about one slider of a
+    face by any value, for good; here every slider is off by a little, and choices stay.
+
+    Args:
+        rows: (N,) faces that ``rows_of_step`` draws from.
+        step: counted from 0.
+        batch_size: B faces per step.
+        seed: with epoch and row all that the noise depends on.
+        schema: of the parameters.
+        width: largest noise; every one up to it, of either sign, is as likely.
+
+    Returns:
+        (B, P) noise, 0 where a choice stands.
+    """
+    noise = np.zeros((batch_size, schema.size), np.float32)
+    epochs = np.arange(step * batch_size, (step + 1) * batch_size) // len(rows)
+    drawn = rows_of_step(rows, step, batch_size=batch_size, seed=seed)
+    for one, epoch, row in zip(noise, epochs, drawn, strict=True):
+        # The last number keeps these draws apart from those of the orders: zeros at the end do not count.
+        generator = np.random.default_rng([seed, int(epoch), int(row), 1])
+        one[: len(schema.sliders)] = generator.uniform(-width, width, len(schema.sliders))
+    return noise
+
+
+def fits(renders: RendersFolder, *, resolution: int, device: torch.device | str) -> bool:
+    """Whether the pictures of a folder, decoded, leave enough of a device's memory to compute in.
+
+    Args:
+        renders: the folder.
+        resolution: R, side of the pictures.
+        device: a GPU may hold as much as 0.6 of what it has free, the main memory 1 GiB.
+    """
+    device = torch.device(device)
+    room = SHARE * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else KEPT
+    return len(renders) * 3 * resolution**2 <= room
 
 
 class Faces:
@@ -83,22 +125,30 @@ class Faces:
     Args:
         renders: the folder.
         resolution: R, side of the pictures; smaller than the renders averages their pixels.
-        in_memory: decode every picture once and keep it, R x R x 3 bytes per face.
+        keep_on: decode every picture once and keep it on this device, R x R x 3 bytes per face; None decodes a
+            picture whenever it is asked for.
     """
 
-    def __init__(self, renders: RendersFolder, *, resolution: int, in_memory: bool = False) -> None:
+    def __init__(
+        self, renders: RendersFolder, *, resolution: int, keep_on: torch.device | str | None = None
+    ) -> None:
         self.renders = renders
         self.resolution = resolution
-        self._kept: NDArray[np.uint8] | None = None
-        if in_memory:
-            kept = np.empty((len(self), resolution, resolution, 3), np.uint8)
+        self._kept: Tensor | None = None
+        if keep_on is not None:
+            kept = torch.empty((len(self), resolution, resolution, 3), dtype=torch.uint8, device=keep_on)
             with ThreadPoolExecutor(WORKERS) as pool:
                 for row, pixels in enumerate(pool.map(self.pixels, range(len(self)))):
-                    kept[row] = pixels
+                    kept[row] = torch.from_numpy(np.array(pixels))
             self._kept = kept
 
     def __len__(self) -> int:
         return len(self.renders.names)
+
+    @property
+    def kept(self) -> bool:
+        """Whether all pictures are decoded already."""
+        return self._kept is not None
 
     @property
     def schema(self) -> ParameterSchema:
@@ -113,7 +163,7 @@ class Faces:
             FormatError: not a picture, not square, or smaller than R.
         """
         if self._kept is not None:
-            kept: NDArray[np.uint8] = self._kept[row]
+            kept: NDArray[np.uint8] = self._kept[row].cpu().numpy()
             return kept
         path = self.renders.image_path(row)
         pixels = read_pixels(path)
@@ -127,8 +177,11 @@ class Faces:
         return np.asarray(Image.fromarray(pixels).resize(side, Image.Resampling.BOX))
 
     def batch(self, rows: Sequence[int] | Rows) -> Batch:
-        """The pairs of these rows, in their order."""
+        """The pairs of these rows, in their order; pictures that are kept stay on their device."""
         parameters = torch.from_numpy(self.renders.parameters[np.asarray(rows)])
+        if self._kept is not None:
+            chosen = torch.as_tensor(np.asarray(rows), device=self._kept.device)
+            return Batch(parameters, to_tensor(self._kept[chosen]))
         return Batch(parameters, to_tensor(np.stack([self.pixels(int(row)) for row in rows])))
 
 

@@ -51,11 +51,12 @@ def write_pixels(path: Path, pixels: NDArray[np.uint8]) -> None:
             Image.fromarray(pixels).save(temporary, "PNG")
 
 
-def to_tensor(pixels: NDArray[np.uint8]) -> "Tensor":
-    """(..., H, W, 3) uint8 -> (..., 3, H, W) float32 in [0, 1]."""
+def to_tensor(pixels: "NDArray[np.uint8] | Tensor") -> "Tensor":
+    """(..., H, W, 3) uint8 -> (..., 3, H, W) float32 in [0, 1], a tensor on its own device."""
     import torch
 
-    return torch.from_numpy(np.array(pixels)).movedim(-1, -3).float() / 255
+    whole = pixels if isinstance(pixels, torch.Tensor) else torch.from_numpy(np.array(pixels))
+    return whole.movedim(-1, -3).float() / 255
 
 
 def to_pixels(picture: "Tensor") -> NDArray[np.uint8]:

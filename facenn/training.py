@@ -1,6 +1,8 @@
 """The training loop of the Imitator: steps, held-out error, and a state from which it continues exactly."""
 
 import hashlib
+import io
+import os
 import pickle
 import time
 from collections.abc import Callable, Mapping
@@ -12,12 +14,14 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from facenn.dataset import Faces, Rows, Split, batches, rows_of_step
+from facenn.dataset import Faces, Rows, Split, batches, noise_of_step, rows_of_step
 from facenn.errors import CheckpointError, TrainingError
 from facenn.files import replacing
 from facenn.losses import imitation_loss
 from facenn.networks.imitator import Imitator
 from facenn.networks.precision import computes_in_bf16
+from facenn.networks.replicas import replicated
+from facenn.ranks import ALONE, Ranks
 from facenn.schedule import quadratic_decay
 
 Precision = Literal["fp32", "bf16", "auto"]
@@ -50,24 +54,27 @@ class TrainingResult:
 
 def train(
     imitator: Imitator, faces: Faces, parts: Split, *, steps: int, batch_size: int, peak: float, floor: float,
-    precision: Precision = "auto", seed: int, device: torch.device | str = "cpu", checkpoint: Path,
-    save_every: int, validate_every: int, log_every: int = 10, log: Log, show: Show,
+    precision: Precision = "auto", label_noise: float = 0.0, seed: int, device: torch.device | str = "cpu",
+    checkpoint: Path, save_every: int, validate_every: int, log_every: int = 10, log: Log, show: Show,
+    ranks: Ranks = ALONE,
 ) -> TrainingResult:
     """Teach an Imitator to draw like the engine, in place; leaves it in eval mode.
 
     Adam on the mean absolute error, with a quadratically decaying rate. Where ``checkpoint`` holds a state of
-    the same training it continues there, and sees the same faces as if it had never stopped.
+    the same training it continues there, and sees the same faces as if it had never stopped. Of several
+    processes each learns from its part of every step's faces, and the first alone saves, logs and shows.
 
     Args:
         imitator: a fresh network; a saved state replaces its weights.
         faces: the pairs, in the network's resolution.
         parts: which of them to learn from and which to hold out.
         steps: optimisation steps.
-        batch_size: faces per step.
+        batch_size: faces per step and process.
         peak: learning rate at the start, above the floor.
         floor: learning rate at the end.
         precision: ``auto`` is bfloat16 where the device computes in it, float32 elsewhere.
-        seed: of the order of the faces.
+        label_noise: largest noise on a slider, see ``noise_of_step``; 0 for none.
+        seed: of the order of the faces, and of the noise.
         device: where to compute.
         checkpoint: file of the training state, replaced as a whole.
         save_every: steps between two states; the last step is always saved.
@@ -75,6 +82,7 @@ def train(
         log_every: steps between two reports of the training error, of which each is a mean.
         log: called with the number of finished steps and named figures.
         show: called after each validation with a (3, H, W) picture, renders above, drawings below.
+        ranks: the processes that train together.
 
     Raises:
         TrainingError: the loss is no longer a number; the last saved state stays.
@@ -82,44 +90,55 @@ def train(
     """
     device = torch.device(device)
     bf16 = precision == "bf16" or (precision == "auto" and computes_in_bf16(device))
-    settings = _settings(imitator, faces, parts, steps, batch_size, peak, floor, seed, bf16)
+    together = batch_size * ranks.count
+    settings = _settings(imitator, faces, parts, steps, together, peak, floor, seed, label_noise, bf16)
     imitator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = Adam(imitator.parameters(), lr=peak + floor, betas=BETAS, fused=True)
     start = _resume(checkpoint, imitator, optimizer, settings) if checkpoint.exists() else 0
-    order = (rows_of_step(parts.training, s, batch_size=batch_size, seed=seed) for s in range(start, steps))
+    ranks.check_same(f"{settings} from step {start}", device=device)
+    learner = imitator if ranks.count == 1 else replicated(imitator)
+    if ranks.first:
+        _sweep(checkpoint)
+    else:
+        log, show = _unheard, _unheard
+    order = (ranks.share(rows_of_step(parts.training, s, batch_size=together, seed=seed)) for s in range(start, steps))
     clock, losses, error = _Clock(), [], float("nan")
     for done, (parameters, pictures) in enumerate(batches(faces, order), start=start + 1):
         with clock:
-            imitator.train()
+            if label_noise:
+                noise = noise_of_step(parts.training, done - 1, batch_size=together, seed=seed, schema=faces.schema,
+                                      width=label_noise)
+                parameters = (parameters + torch.from_numpy(ranks.share(noise))).clamp(0, 1)
+            learner.train()
             rate = quadratic_decay(done - 1, steps, peak, floor)
             optimizer.param_groups[0]["lr"] = rate
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                drawn = imitator(parameters.to(device))
+                drawn = learner(parameters.to(device))
             loss = imitation_loss(drawn, pictures.to(device)).mean()
-            losses.append(_number(loss, done))
+            losses.append(_number(ranks.sum(loss) / ranks.count, done))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         if done % log_every == 0 or done == steps:
             log(done, {"train/error": sum(losses) / len(losses), "train/rate": rate,
-                       "train/pictures_per_second": clock.lap() * batch_size})
+                       "train/pictures_per_second": clock.lap() * together})
             losses.clear()
         if done % validate_every == 0 or done == steps:
-            error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16)
+            error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16, ranks=ranks)
             log(done, {"validation/error": error})
             show(done, _sample(imitator, faces, parts.validation[:SHOWN]))
-        if done % save_every == 0 or done == steps:
+        if ranks.first and (done % save_every == 0 or done == steps):
             _save(checkpoint, imitator, optimizer, settings, done)
     if start == steps:
-        error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16)
+        error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16, ranks=ranks)
         show(steps, _sample(imitator, faces, parts.validation[:SHOWN]))
     imitator.eval()
-    return TrainingResult(steps, start, error, clock.mean() * batch_size, "bf16" if bf16 else "fp32")
+    return TrainingResult(steps, start, error, clock.mean() * together, "bf16" if bf16 else "fp32")
 
 
 @torch.no_grad()
 def validation_error(
-    imitator: Imitator, faces: Faces, rows: Rows, *, batch_size: int = 8, bf16: bool = False
+    imitator: Imitator, faces: Faces, rows: Rows, *, batch_size: int = 8, bf16: bool = False, ranks: Ranks = ALONE
 ) -> float:
     """Mean absolute error of an Imitator on these faces, in eval mode.
 
@@ -129,16 +148,18 @@ def validation_error(
         rows: which of them.
         batch_size: faces drawn at a time.
         bf16: draw in bfloat16.
+        ranks: the processes that share the work; each of them learns the result.
     """
     imitator.eval()
     device = next(imitator.parameters()).device
-    total = 0.0
-    order = (rows[i : i + batch_size] for i in range(0, len(rows), batch_size))
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    own = ranks.share(rows)
+    order = (own[i : i + batch_size] for i in range(0, len(own), batch_size))
     for parameters, pictures in batches(faces, order):
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             drawn = imitator(parameters.to(device))
-        total += float(imitation_loss(drawn, pictures.to(device)).sum())
-    return total / len(rows)
+        total += imitation_loss(drawn, pictures.to(device)).sum()
+    return float(ranks.sum(total)) / len(rows)
 
 
 @torch.no_grad()
@@ -146,7 +167,7 @@ def _sample(imitator: Imitator, faces: Faces, rows: Rows) -> Tensor:
     imitator.eval()
     parameters, pictures = faces.batch(rows)
     drawn = imitator(parameters.to(next(imitator.parameters()).device)).cpu()
-    return torch.cat([torch.cat(list(pictures), dim=2), torch.cat(list(drawn), dim=2)], dim=1)
+    return torch.cat([torch.cat(list(pictures.cpu()), dim=2), torch.cat(list(drawn), dim=2)], dim=1)
 
 
 def _number(loss: Tensor, step: int) -> float:
@@ -181,16 +202,16 @@ class _Clock:
 
 
 def _settings(
-    imitator: Imitator, faces: Faces, parts: Split, steps: int, batch_size: int, peak: float, floor: float,
-    seed: int, bf16: bool,
+    imitator: Imitator, faces: Faces, parts: Split, steps: int, together: int, peak: float, floor: float,
+    seed: int, label_noise: float, bf16: bool,
 ) -> Settings:
     """All that makes this training this one: a saved state continues only under the same settings."""
     digest = hashlib.sha256("\n".join(faces.renders.names).encode())
     for array in (faces.renders.parameters, parts.training, parts.validation):
         digest.update(array.tobytes())
     return {
-        "steps": steps, "batch_size": batch_size, "peak": peak, "floor": floor, "seed": seed,
-        "precision": "bf16" if bf16 else "fp32", "resolution": imitator.resolution,
+        "steps": steps, "batch_size": together, "peak": peak, "floor": floor, "seed": seed,
+        "label_noise": label_noise, "precision": "bf16" if bf16 else "fp32", "resolution": imitator.resolution,
         "schema": hashlib.sha256(faces.schema.to_json().encode()).hexdigest()[:12],
         "faces": digest.hexdigest()[:12],
     }
@@ -203,8 +224,22 @@ def _save(path: Path, imitator: Imitator, optimizer: Optimizer, settings: Settin
                                 "the last saved state is intact")
     state = {"step": step, "settings": settings, "weights": imitator.state_dict(),
              "optimizer": optimizer.state_dict()}
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    buffer = io.BytesIO()  # on a full disk torch.save itself would tell of its own confusion, not of the disk
+    torch.save(state, buffer)
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise TrainingError(f"{path}: could not save the state of step {step}: {error.strerror}; the one before "
+                            "it is intact") from None
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a process left that was killed while it saved."""
+    for left in path.parent.glob(f".{path.stem}.*{path.suffix}"):
+        left.unlink(missing_ok=True)
 
 
 def _resume(path: Path, imitator: Imitator, optimizer: Optimizer, settings: Settings) -> int:
@@ -218,7 +253,18 @@ def _resume(path: Path, imitator: Imitator, optimizer: Optimizer, settings: Sett
         imitator.load_state_dict(state["weights"])
         optimizer.load_state_dict(state["optimizer"])
         return int(state["step"])
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{path}: expected a training state, got {error}") from None
+    except CheckpointError:
+        raise
+    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, ValueError,
+            AttributeError) as error:
+        raise CheckpointError(f"{path}: expected a training state, got {_line(error)}; move it away to start "
+                              "anew") from None
+
+
+def _line(error: Exception) -> str:
+    """PyTorch explains at length; its first line says what happened."""
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _unheard(step: int, told: object) -> None:
+    """What the processes behind the first one log and show."""

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from facenn.dataset import Faces, batches, rows_of_step, split
+from facenn.dataset import KEPT, Faces, batches, fits, noise_of_step, rows_of_step, split
 from facenn.errors import ConfigError, FormatError, MissingFileError
 from facenn.exchange.renders import RendersFolder, write_table
 from facenn.images import write_pixels
-from facenn.schema import ParameterSchema, Slider
+from facenn.schema import Choice, ParameterSchema, Slider
 
 SCHEMA = ParameterSchema("toy", 1, tuple(Slider(name, "Face", name) for name in ("red", "green", "blue")))
 FACES = 7
@@ -67,9 +67,9 @@ def test_rows_of_step_depend_on_nothing_but_the_step() -> None:
     assert rows_of_step(rows, 5, batch_size=4, seed=9).tolist() == walked[5]
 
 
-@pytest.mark.parametrize("in_memory", [False, True])
-def test_faces_pair_parameters_with_their_own_pictures(renders: RendersFolder, in_memory: bool) -> None:
-    faces = Faces(renders, resolution=SIDE, in_memory=in_memory)
+@pytest.mark.parametrize("keep_on", [None, "cpu"])
+def test_faces_pair_parameters_with_their_own_pictures(renders: RendersFolder, keep_on: str | None) -> None:
+    faces = Faces(renders, resolution=SIDE, keep_on=keep_on)
     parameters, pictures = faces.batch([4, 1])
     assert len(faces) == FACES and faces.schema == SCHEMA
     assert parameters.tolist() == renders.parameters[[4, 1]].tolist()
@@ -78,10 +78,10 @@ def test_faces_pair_parameters_with_their_own_pictures(renders: RendersFolder, i
     assert pictures[:, :, 0, 0].abs().max() == 0
 
 
-@pytest.mark.parametrize("in_memory", [False, True])
-def test_faces_average_pixels_where_the_render_is_larger(renders: RendersFolder, in_memory: bool) -> None:
+@pytest.mark.parametrize("keep_on", [None, "cpu"])
+def test_faces_average_pixels_where_the_render_is_larger(renders: RendersFolder, keep_on: str | None) -> None:
     large = Faces(renders, resolution=SIDE).batch([0]).pictures
-    small = Faces(renders, resolution=32, in_memory=in_memory).batch([0]).pictures
+    small = Faces(renders, resolution=32, keep_on=keep_on).batch([0]).pictures
     assert small.shape == (1, 3, 32, 32)
     assert (torch.nn.functional.avg_pool2d(large, 2) - small).abs().max() <= 1 / 255
 
@@ -94,7 +94,7 @@ def test_faces_refuse_a_render_that_is_too_small(renders: RendersFolder) -> None
 def test_faces_refuse_a_render_that_is_not_square(renders: RendersFolder) -> None:
     write_pixels(renders.image_path(3), np.zeros((SIDE, SIDE + 1, 3), np.uint8))
     with pytest.raises(FormatError, match=r"face_3.png: expected a square .*, got 65x64"):
-        Faces(renders, resolution=32, in_memory=True)
+        Faces(renders, resolution=32, keep_on="cpu")
 
 
 def test_batches_come_in_order_however_many_there_are(renders: RendersFolder) -> None:
@@ -105,6 +105,54 @@ def test_batches_come_in_order_however_many_there_are(renders: RendersFolder) ->
     for rows, batch in zip(order, found, strict=True):
         assert torch.equal(batch.parameters, faces.batch(rows).parameters)
         assert torch.equal(batch.pictures, faces.batch(rows).pictures)
+
+
+def test_batches_of_kept_pictures_are_the_same(renders: RendersFolder) -> None:
+    order = [np.array([i % FACES, (i + 2) % FACES]) for i in range(9)]
+    kept = Faces(renders, resolution=32, keep_on="cpu")
+    for one, other in zip(batches(kept, order), batches(Faces(renders, resolution=32), order), strict=True):
+        assert torch.equal(one.parameters, other.parameters) and torch.equal(one.pictures, other.pictures)
+
+
+def test_fits_compares_decoded_pictures_with_the_room_there_is(
+    renders: RendersFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = FACES * 3 * SIDE**2
+    for free, enough in ((needed / 0.6 + 1, True), (needed / 0.6 - 10, False)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (int(free), 10**12))
+        assert fits(renders, resolution=SIDE, device="cuda:1") is enough
+    side = int((KEPT / 3 / FACES) ** 0.5)
+    assert fits(renders, resolution=side, device="cpu")
+    assert not fits(renders, resolution=side + 1, device="cpu")
+
+
+HAIR = Choice("hair", "Hair", "which", options=("none", "long"), neutral="none")
+LOOKS = ParameterSchema("toy", 1, SCHEMA.sliders, (HAIR,))
+
+
+def noise(step: int, *, batch_size: int = 4, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return noise_of_step(np.arange(10, 18), step, batch_size=batch_size, seed=seed, schema=LOOKS, width=0.1)
+
+
+def test_noise_moves_every_slider_a_little_and_no_choice() -> None:
+    drawn = np.concatenate([noise(step) for step in range(50)])
+    assert drawn.shape == (200, 5)
+    assert (drawn[:, 3:] == 0).all() and (drawn[:, :3] != 0).all()
+    assert 0.095 < np.abs(drawn).max() <= 0.1
+    assert abs(drawn[:, :3].mean()) < 0.01
+
+
+def test_noise_of_a_face_depends_on_its_epoch_and_the_seed_alone() -> None:
+    rows = np.arange(10, 18)
+
+    def by_row(steps: range, *, batch_size: int) -> dict[int, list[float]]:
+        return {int(row): one.tolist() for step in steps for row, one in zip(
+            rows_of_step(rows, step, batch_size=batch_size, seed=0), noise(step, batch_size=batch_size), strict=True)}
+
+    first, second = by_row(range(2), batch_size=4), by_row(range(2, 4), batch_size=4)
+    assert first == by_row(range(4), batch_size=2)
+    assert all(first[row] != second[row] for row in first)
+    assert (noise(0) != noise(0, seed=1))[:, :3].all()
 
 
 def test_batches_are_prepared_ahead_but_not_without_end(renders: RendersFolder) -> None:

@@ -25,6 +25,10 @@ def test_to_tensor_puts_channels_first_and_255_at_1() -> None:
     assert tensor.flatten().tolist() == pytest.approx([0, 0.2, 1])
 
 
+def test_to_tensor_takes_tensors_as_it_takes_arrays() -> None:
+    assert torch.equal(to_tensor(torch.from_numpy(gradient())), to_tensor(gradient()))
+
+
 def test_to_pixels_undoes_to_tensor_for_every_level() -> None:
     levels = np.arange(256, dtype=np.uint8).reshape(2, 16, 8, 1).repeat(3, -1)
     assert np.array_equal(to_pixels(to_tensor(levels)), levels)

@@ -1,3 +1,10 @@
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,19 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from facenn.dataset import Faces, Split, split
 from facenn.errors import CheckpointError, TrainingError
-from facenn.exchange.renders import RendersFolder, write_table
-from facenn.images import write_pixels
 from facenn.networks.imitator import Imitator
-from facenn.schema import ParameterSchema, Slider
 from facenn.training import Precision, TrainingResult, train, validation_error
+from tests.discs import RESOLUTION, draw, fresh, write_discs
 
-SCHEMA = ParameterSchema("toy", 1, tuple(Slider(name, "Face", name) for name in ("x", "y", "grey")))
-RESOLUTION = 32
+ROOT = Path(__file__).resolve().parents[1]
 STEPS = 12
 
 
@@ -44,14 +47,6 @@ class Seen:
         self.pictures[step] = picture
 
 
-def draw(parameters: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A soft grey disc whose place and shade are the parameters."""
-    x, y, grey = parameters
-    rows, columns = np.mgrid[0:RESOLUTION, 0:RESOLUTION] / RESOLUTION
-    disc = np.exp(-((columns - 0.25 - x / 2) ** 2 + (rows - 0.25 - y / 2) ** 2) * 30)
-    return np.repeat((disc * (0.3 + 0.7 * grey) * 255)[..., None], 3, axis=2).round().astype(np.uint8)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """Networks as small as these lose more by sharing out their work than they win."""
@@ -63,13 +58,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
-    folder = tmp_path_factory.mktemp("renders")
-    parameters = np.random.default_rng(0).random((80, 3), dtype=np.float32)
-    names = [f"face_{i:02}" for i in range(len(parameters))]
-    for name, vector in zip(names, parameters, strict=True):
-        write_pixels(folder / "images" / f"{name}.png", draw(vector))
-    write_table(folder, SCHEMA, names, parameters)
-    return Faces(RendersFolder.open(folder), resolution=RESOLUTION, in_memory=True)
+    return Faces(write_discs(tmp_path_factory.mktemp("renders")), resolution=RESOLUTION, keep_on="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -77,18 +66,15 @@ def parts(faces: Faces) -> Split:
     return split(len(faces), seed=0, fraction=0.2)
 
 
-def fresh(seed: int = 0) -> Imitator:
-    return Imitator(SCHEMA.size, resolution=RESOLUTION, generator=torch.Generator().manual_seed(seed))
-
-
 def run(
     imitator: Imitator, faces: Faces, parts: Split, checkpoint: Path, seen: Seen | None = None, *,
     steps: int = STEPS, peak: float = 2e-3, precision: Precision = "fp32", save_every: int = 4,
+    label_noise: float = 0.0,
 ) -> TrainingResult:
     seen = seen or Seen()
     return train(imitator, faces, parts, steps=steps, batch_size=4, peak=peak, floor=1e-5,
-                 precision=precision, seed=5, checkpoint=checkpoint, save_every=save_every, validate_every=6,
-                 log_every=3, log=seen.log, show=seen.show)
+                 precision=precision, label_noise=label_noise, seed=5, checkpoint=checkpoint,
+                 save_every=save_every, validate_every=6, log_every=3, log=seen.log, show=seen.show)
 
 
 def same_weights(one: Imitator, other: Imitator) -> bool:
@@ -160,17 +146,20 @@ def test_training_does_not_resume_under_other_settings(tmp_path: Path, faces: Fa
     assert state.read_bytes() == kept
 
 
-@pytest.mark.parametrize("damage", ["empty", "short", "other", "foreign"])
+@pytest.mark.parametrize("damage", ["empty", "short", "other", "foreign", "unsafe"])
 def test_training_refuses_a_damaged_state(tmp_path: Path, faces: Faces, parts: Split, damage: str) -> None:
     state = tmp_path / "state.pt"
     run(fresh(), faces, parts, state, steps=1)
     whole = state.read_bytes()
     if damage == "foreign":
         torch.save({"net": {}}, state)
+    elif damage == "unsafe":
+        torch.save({"step": Path("/")}, state)
     else:
         state.write_bytes({"empty": b"", "short": whole[: len(whole) // 2], "other": b"no state"}[damage])
-    with pytest.raises(CheckpointError, match=r"state.pt: expected a training state"):
+    with pytest.raises(CheckpointError, match=r"state.pt: expected a training state") as refused:
         run(fresh(), faces, parts, state, steps=1)
+    assert "\n" not in str(refused.value)
 
 
 def test_training_state_holds_nothing_but_tensors_and_plain_values(
@@ -201,6 +190,85 @@ def test_training_saves_no_weights_that_are_no_numbers(tmp_path: Path, faces: Fa
     with pytest.raises(TrainingError, match="no longer numbers at step 1"):
         run(imitator, faces, parts, tmp_path / "state.pt", save_every=1)
     assert not (tmp_path / "state.pt").exists()
+
+
+def killed(faces: Faces, state: Path, *options: str) -> None:
+    """Train in a process of its own, which is killed on its way."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(ROOT / "tests" / "discs.py"), str(faces.renders.path), str(state), *options]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        if not options[2:]:  # it does not kill itself: at a moment that nobody chose, after the first save
+            while process.stdout.readline().strip() != "3":
+                pass
+            time.sleep(random.uniform(0, 0.2))
+            process.kill()
+        process.stdout.read()
+    assert process.returncode == -signal.SIGKILL
+
+
+def finish(imitator: Imitator, faces: Faces, state: Path, steps: int) -> TrainingResult:
+    seen = Seen()
+    return train(imitator, faces, split(len(faces), seed=0, fraction=0.2), steps=steps, batch_size=4, peak=2e-4,
+                 floor=1e-5, precision="fp32", seed=5, checkpoint=state, save_every=2, validate_every=100, log_every=1,
+                 log=seen.log, show=seen.show)
+
+
+@pytest.mark.parametrize("options", [("--steps", "150"), ("--steps", "7", "--killed-saving", "2")],
+                         ids=["at any moment", "while it saves"])
+def test_training_that_was_killed_ends_with_the_same_weights(
+    tmp_path: Path, faces: Faces, options: tuple[str, ...]
+) -> None:
+    state, steps = tmp_path / "state" / "state.pt", int(options[1])
+    killed(faces, state, *options)
+    resumed, undisturbed = fresh(seed=99), fresh()
+    result = finish(resumed, faces, state, steps)
+    assert 0 < result.resumed_at < steps and result.resumed_at % 2 == 0
+    assert [path.name for path in state.parent.iterdir()] == ["state.pt"]
+    finish(undisturbed, faces, tmp_path / "undisturbed.pt", steps)
+    assert same_weights(resumed, undisturbed)
+
+
+def test_training_that_cannot_save_says_so_and_keeps_the_last_state(
+    tmp_path: Path, faces: Faces, parts: Split
+) -> None:
+    state = tmp_path / "state.pt"
+    with pytest.raises(StoppedError):
+        run(fresh(), faces, parts, state, Seen(stop_at=6))
+    kept, (soft, hard) = state.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(kept) // 2, hard))  # as a disk that is full half-way
+    try:
+        with pytest.raises(TrainingError, match=r"state.pt: could not save the state of step 8: File too large; "):
+            run(fresh(), faces, parts, state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert state.read_bytes() == kept
+    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_label_noise_changes_what_is_learned_and_resumes(tmp_path: Path, faces: Faces, parts: Split) -> None:
+    found = []
+    for name, noise in (("none", 0.0), ("some", 0.1), ("again", 0.1)):
+        imitator, seen = fresh(), Seen(stop_at=6 if name == "again" else None)
+        state = tmp_path / f"{name}.pt"
+        if seen.stop_at:
+            with pytest.raises(StoppedError):
+                run(fresh(), faces, parts, state, seen, label_noise=noise)
+        run(imitator, faces, parts, state, label_noise=noise)
+        found.append(imitator)
+    assert same_weights(found[1], found[2])
+    assert not same_weights(found[0], found[1])
+    with pytest.raises(CheckpointError, match=r"label_noise 0.2, got one with 0.1"):
+        run(fresh(), faces, parts, tmp_path / "some.pt", label_noise=0.2)
+
+
+def test_label_noise_stays_within_the_sliders(tmp_path: Path, faces: Faces, parts: Split) -> None:
+    seen: list[Tensor] = []
+    imitator = fresh()
+    imitator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]) if module.training else None)
+    run(imitator, faces, parts, tmp_path / "state.pt", label_noise=0.9)
+    shown = torch.cat(seen)
+    assert shown.min() == 0 and shown.max() == 1
 
 
 def test_training_in_bf16_comes_close_to_fp32(tmp_path: Path, faces: Faces, parts: Split) -> None:

@@ -4,13 +4,14 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from facenn.config import EvaluateConfig, FitConfig, TrainConfig
-from facenn.dataset import Faces, Split, split
+from facenn.dataset import Faces, Split, fits, split
 from facenn.errors import ConfigError, FormatError
 from facenn.evaluation import HeldOut, Recovery, find_landmarks, held_out, recovery
 from facenn.exchange.renders import TABLE_FILE, RendersFolder
@@ -23,6 +24,7 @@ from facenn.networks.checkpoints import adopt_weights, load_imitator, save_imita
 from facenn.networks.frozen import Frozen, load_finder, load_frozen
 from facenn.networks.imitator import Imitator
 from facenn.networks.landmarks import FaceFinder
+from facenn.ranks import Ranks, joined
 from facenn.report.curves import plot_curves, write_losses_csv
 from facenn.steps.pictures import side_by_side, slide
 from facenn.steps.places import experiment_tags
@@ -30,6 +32,7 @@ from facenn.steps.promotion import SEEN_FILE, Contest, Registry, challenge, writ
 from facenn.steps.provenance import memory, run_name, source_tags
 from facenn.steps.registry import model_name, schema_digest
 from facenn.steps.searchers import weights_of
+from facenn.steps.states import state_file
 from facenn.tracking import log_evaluation, training_run
 from facenn.training import TrainingResult
 from facenn.training import train as run_training
@@ -40,7 +43,6 @@ FIGURES_FILE = "metrics.json"
 FRAMED = 24  # renders whose landmarks are averaged into the framing of the engine
 COLOURED = 64  # renders whose colours are averaged into the Imitator's first picture
 SHOWN = 6
-KEPT = 2**30  # bytes of pictures that are decoded once and kept; more are decoded again in every epoch
 
 Log = Callable[[int, Mapping[str, float]], None]
 
@@ -81,7 +83,8 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
 
     Writes ``imitator.safetensors``, ``training.json`` (the MLflow run, the split), ``seen.txt`` (the faces it learned
     from), ``training.csv`` and ``validation.csv`` (the curves as numbers), ``curves.png`` and ``samples.png`` into
-    ``out``, and registers the Imitator as its character's. A killed run continues from its last saved state.
+    ``out``, and registers the Imitator as its character's. A killed run continues from its last saved state. Under
+    torchrun all processes train together, and the first one alone writes.
 
     Args:
         config: of the training.
@@ -91,8 +94,15 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
         device: where to compute.
         log: called with the step and named figures.
     """
+    with joined(device) as ranks:
+        return _train(config, renders, out, store, device, log, ranks)
+
+
+def _train(config: TrainConfig, renders: Path, out: Path, store: Store, device: str, log: Log, ranks: Ranks
+           ) -> TrainingResult:
     folder = RendersFolder.open(renders)
-    faces = Faces(folder, resolution=config.resolution, in_memory=len(folder) * 3 * config.resolution**2 < KEPT)
+    faces = Faces(folder, resolution=config.resolution,
+                  keep_on=device if fits(folder, resolution=config.resolution, device=device) else None)
     parts = split(len(faces), seed=config.seed, fraction=config.validation)
     imitator = Imitator(folder.schema.size, resolution=config.resolution,
                         generator=torch.Generator().manual_seed(config.seed))
@@ -100,11 +110,18 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
         adopt_weights(imitator, folder.schema, Path(config.start_from))
     else:
         imitator.start_from_colour(_mean_colour(faces, parts))
-    frame = _frame(folder, parts, load_finder(store.pretrained))
     digest = _digest(folder)
-    state = store.states / f"{hashlib.sha256((config.model_dump_json() + digest).encode()).hexdigest()[:16]}.pt"
+    state = state_file(store.states, config, digest, processes=ranks.count)
+    learn = partial(
+        run_training, imitator, faces, parts, steps=config.steps, batch_size=config.batch_size, peak=config.peak,
+        floor=config.floor, precision=config.precision, label_noise=config.label_noise, seed=config.seed,
+        device=device, checkpoint=state, save_every=config.save_every, validate_every=config.validate_every,
+        ranks=ranks)
+    if not ranks.first:
+        return learn(log=log, show=lambda *_: None)
+    frame = _frame(folder, parts, load_finder(store.pretrained))
     history, begun = _begun(state)
-    settings = {**config.model_dump(), "renders": len(faces), "renders_sha256": digest,
+    settings = {**config.model_dump(), "processes": ranks.count, "renders": len(faces), "renders_sha256": digest,
                 "character": folder.schema.character}
     tags = {**source_tags(renders), **experiment_tags()}
     name = run_name(folder.schema.character, config.resolution, config.steps, config.batch_size, tags)
@@ -119,10 +136,7 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
             run.show(step, slide(picture))
             write_image(out / "samples.png", picture)
 
-        result = run_training(
-            imitator, faces, parts, steps=config.steps, batch_size=config.batch_size, peak=config.peak,
-            floor=config.floor, precision=config.precision, seed=config.seed, device=device, checkpoint=state,
-            save_every=config.save_every, validate_every=config.validate_every, log=both, show=show)
+        result = learn(log=both, show=show)
         imitator.frame.copy_(frame)
         save_imitator(out / MODEL_FILE, imitator.cpu(), folder.schema, half=True,
                       notes={"steps": str(config.steps), "renders": str(len(faces)), "mlflow_run": run.run_id})

@@ -19,12 +19,16 @@ FETCHED = STATE / "models"  # copies out of the registry
 def choose_device(name: str | None = None) -> str:
     """The device that computes: the one asked for, else FACENN_DEVICE, else a GPU where there is one.
 
+    Under torchrun "cuda" is the GPU with the number of the process.
+
     Raises:
         ConfigError: no such device on this machine.
     """
     import torch
 
     wanted = name or os.environ.get("FACENN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted == "cuda" and "LOCAL_RANK" in os.environ:
+        wanted = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         torch.empty(0, device=wanted)
     except (RuntimeError, AssertionError) as error:
