@@ -232,8 +232,8 @@ def _save(path: Path, imitator: Imitator, optimizer: Optimizer, settings: Settin
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise TrainingError(f"{path}: could not save the state of step {step}: {error.strerror}; the one before "
-                            "it is intact") from None
+        raise TrainingError(f"{path}: could not save the state of step {step}: {error.strerror}; what was "
+                            "saved before is intact") from None
 
 
 def _sweep(path: Path) -> None:

@@ -1,4 +1,6 @@
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -144,6 +146,22 @@ def test_train_begins_with_the_weights_of_another_imitator(run: Callable[..., st
     first, second = (load_imitator(project / path)[0].state_dict()["colours.weight"]
                      for path in ("models/imitator.safetensors", "models/second/imitator.safetensors"))
     assert torch.allclose(first, second, atol=1e-6)
+
+
+def test_train_under_torchrun_speaks_with_one_voice(project: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = ["-m", "facenn", "train", "--steps", "3", "--resolution", "32", "--batch-size", "2", "--validation",
+               "0.2", "--precision", "fp32", "--device", "cpu", "--out", "models/together"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*launcher, *command], cwd=project, env=environment, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"Imitator in models/together: held-out error .* after 3 steps, .*\n", done.stdout)
+    facts = json.loads((project / "models/together/training.json").read_text())
+    before = json.loads((project / "models/second/training.json").read_text())
+    assert int(facts["model_version"]) == int(before["model_version"]) + 1  # registered once
+    assert load_imitator(project / "models/together/imitator.safetensors")[0].resolution == 32
+    assert not list((project / ".facenn/training").iterdir())
 
 
 def test_fit_writes_everything_that_an_artist_needs(run: Callable[..., str], project: Path) -> None:
