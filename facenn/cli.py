@@ -177,7 +177,7 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
     """Find the parameters of the face in a photo, or in each photo of a folder."""
     if track_photo and not track:
         raise ConfigError("expected --track with --track-photo, got --track-photo alone")
-    from facenn.steps.photos import fit_folder
+    from facenn.steps.photos import FitReport, Refusal, fit_folder
     from facenn.steps.registry import log_fits
 
     if not photo.exists():
@@ -189,15 +189,20 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
     out = out or RUNS / photo.stem
     with _fitter(params, _model(params, model), device) as (fitter, bar):
         if photo.is_dir():
-            fitted, refused = fit_folder(fitter, photo, out, summary=summary, log=bar)
+            outcomes = fit_folder(fitter, photo, out, summary=summary, log=bar)
         else:
-            fitted, refused = [fitter.fit(photo, out, face=face, credit=None, log=bar)], []
-    for report in fitted:
-        _print_fit(report)
-    for reason in refused:
-        print(f"refused: {reason}", file=sys.stderr)
+            outcomes = [fitter.fit(photo, out, face=face, credit=None, log=bar)]
+    reports = [o for o in outcomes if isinstance(o, FitReport)]
+    for report in reports:
+        if not report.already:
+            _print_fit(report)
+    if there := sum(report.already for report in reports):
+        print(f"{there} {'was' if there == 1 else 'were'} there already")
+    for refusal in outcomes:
+        if isinstance(refusal, Refusal):
+            print(f"refused: {refusal.reason}", file=sys.stderr)
     if track:
-        run = log_fits(fitted, params.fit, tracking=tracking_uri(), model=fitter.made_by, with_photo=track_photo)
+        run = log_fits(reports, params.fit, tracking=tracking_uri(), model=fitter.made_by, with_photo=track_photo)
         print(f"logged as run {run} of the experiment fits")
 
 

@@ -16,6 +16,10 @@ Weight = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
 
+# Options of a fit that one of its methods does not look at.
+IMITATOR_OPTIONS = frozenset({"steps", "rate", "identity", "landmark", "colour", "prior", "candidates"})
+ENGINE_OPTIONS = frozenset({"character", "rounds", "library"})
+
 
 class Section(BaseModel):
     """One section of params.yaml; an unknown key or a value out of bounds is refused."""
@@ -78,10 +82,16 @@ class FitConfig(Section):
         1536, description="Engine: people that are drawn once, before the first fit, as possible starts; 1,536 take "
         "three minutes on two quiet cores and 25 MB")
     workers: Count = Field(2, description="Engine: processes that draw; 1.1 GB of memory each")
+    batch: Count = Field(4, description="Imitator: photos of a folder that are fitted at once")
     lock: tuple[str, ...] = Field((), description="Parameters that the fit leaves alone: name=value, a slider's number "
                                   "in 0..1 or a choice's option, such as hair.style=bald; a name alone is held at its "
                                   "neutral value")
     seed: Seed = Field(0, description="Of the candidates, or of the library; the same seed gives the same face")
+
+    def decisive(self) -> dict[str, Any]:
+        """The options on which a result of the chosen method depends."""
+        other = ENGINE_OPTIONS if self.method == "imitator" else IMITATOR_OPTIONS
+        return self.model_dump(exclude={*other, "batch", "workers"})
 
 
 class EvaluateConfig(Section):

@@ -1,32 +1,43 @@
-"""Stages that turn photos into parameters: fit one, fit a folder."""
+"""Stages that turn photos into parameters: fit one, fit many, fit a folder."""
 
 import json
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from facenn.alignment import AlignedFace, align
 from facenn.config import FitConfig
-from facenn.errors import FormatError, MissingFileError, PhotoError
+from facenn.errors import FacennError, MissingFileError, PhotoError
 from facenn.evaluation import Likeness, likeness
-from facenn.exchange.presets import write_preset
-from facenn.exchange.unity import original_layout, write_model
 from facenn.files import replace_text
 from facenn.images import read_image, read_pixels, to_pixels, to_tensor, write_pixels
 from facenn.networks.frozen import Frozen, load_frozen
-from facenn.report.curves import plot_curves, write_losses_csv
-from facenn.report.page import write_report
 from facenn.report.sheet import contact_sheet
-from facenn.report.summary import FitSummary, Measure, Pixels, dlib_measure, sface_measure
-from facenn.schema import ParameterSchema, Vector
+from facenn.report.summary import Pixels
 from facenn.steps.places import CHAMPION, LIBRARIES
+from facenn.steps.results import ALWAYS, Fitted, read_result, result_key, write_result
 from facenn.steps.searchers import Found, Log, Progress, Searcher, open_searcher
 
-SHOWN = 12  # fits on a sheet
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+SHOWN = 12  # fits on a sheet
+SMALLEST = 32  # pixels; even the pupils of a face that can be fitted are that far apart
+
+
+@dataclass(frozen=True)
+class Job:
+    """A photo that shall be fitted.
+
+    Attributes:
+        photo: picture file.
+        folder: where its results go; no other photo's go there.
+    """
+
+    photo: Path
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -38,34 +49,66 @@ class FitReport:
         folder: where its results are.
         likeness: engine picture against photo, or the Imitator's where the engine is a game that cannot be
             called from here; None when no face is found in it.
-        seconds: of the fit alone.
+        seconds: of the fit alone; photos that were fitted at once share them equally.
+        already: True for a result that was there before.
     """
 
     photo: str
     folder: Path
     likeness: Likeness | None
     seconds: float
+    already: bool = False
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a photo was not fitted.
+
+    Attributes:
+        photo: name of the photo.
+        reason: one line.
+    """
+
+    photo: str
+    reason: str
+
+
+Outcome = FitReport | Refusal
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A photo that is ready to be searched for."""
+
+    job: Job
+    aligned: AlignedFace
+    key: str
 
 
 class Fitter:
     """A way to search, the frozen networks and the engine, loaded once for many photos; see ``open_fitter``.
 
+    With the method imitator, several threads may call ``fit`` and ``fit_many`` at once, as long as no two of them
+    write to the same folder: networks and parameters are only read, each search has its own state, and what may not
+    be shared, the engine and the plots, is taken in turns. With the method engine one thread at a time.
+
     Args:
         config: of the fits.
-        searcher: finds the parameters of an aligned face.
+        searcher: finds the parameters of aligned faces.
         frozen: the networks that align and judge.
         device: where they compute.
     """
 
     def __init__(self, config: FitConfig, searcher: Searcher, frozen: Frozen, *, device: str) -> None:
         self._config, self._searcher, self._frozen, self._device = config, searcher, frozen, device
+        self._drawing = threading.Lock()  # an engine reuses its buffers
         self.schema, self.made_by = searcher.schema, searcher.made_by
 
     def fit(self, photo: Path, out: Path, *, face: int | None, credit: str | None, log: Log) -> FitReport:
-        """Fit one photo.
+        """Fit one photo, whether or not that has been done.
 
         Writes ``parameters.json``, ``model.bytes``, ``photo.png`` (the aligned crop), ``engine.png``,
-        ``imitator.png``, ``losses.csv``, ``losses.png``, ``measures.json`` and ``report.html`` into ``out``;
+        ``imitator.png``, ``losses.csv``, ``losses.png``, ``report.html`` and ``measures.json`` into ``out``;
         no ``engine.png`` for a game that cannot be called from here, no ``imitator.png`` without an Imitator.
 
         Args:
@@ -80,36 +123,88 @@ class Fitter:
             FormatError: not a picture.
             PhotoError: no face, too small, turned too far.
         """
-        aligned = self._align(photo, face)
-        started = time.perf_counter()
-        found = self._searcher.search(aligned, log)
-        seconds = time.perf_counter() - started
-        engine = self._searcher.engine
-        drawn = engine.draw(found.vector).picture if engine is not None else None
-        alike = self._compare(aligned, found.imitated if drawn is None else drawn)
-        write_preset(out / "parameters.json", self.schema, found.vector)
-        shape, values = original_layout(self.schema, found.vector)
-        write_model(out / "model.bytes", values, shape=shape)
-        _write_pictures(out, {"photo": to_pixels(aligned.picture), "imitator": found.imitated, "engine": drawn})
-        losses = _course(found, self._config.method)
-        write_losses_csv(out / "losses.csv", losses)
-        plot_curves(out / "losses.png", losses)
-        replace_text(out / "measures.json", json.dumps({
-            "method": self._config.method, "model": self.made_by, "seconds": round(seconds, 2),
-            "pictures_drawn": found.drawn, "likeness": asdict(alike) if alike else None}, indent=1) + "\n")
-        write_report(out / "report.html", FitSummary(
-            schema=self.schema, vector=found.vector, photo=to_pixels(aligned.picture), engine=drawn,
-            imitator=found.imitated, measures=_measures(alike), losses=losses, photo_name=photo.name,
-            model=self.made_by, seconds=seconds, steps=int(losses["step"][-1]), seed=self._config.seed,
-            photo_credit=credit, option_scores=_option_scores(self.schema, found.relaxed)))
-        return FitReport(photo.name, out, alike, seconds)
+        begun = self._begin(Job(photo, out), face)
+        (found,), seconds = self._search([begun], log)
+        return self._finish(begun, found, seconds, credit)
 
-    def _align(self, photo: Path, face: int | None) -> AlignedFace:
-        picture = read_image(photo).to(self._device)
+    def fit_many(self, jobs: Sequence[Job], *, log: Log) -> list[Outcome]:
+        """Fit photos, ``config.batch`` of them at once where the method can; results are those of single fits.
+
+        A photo whose folder holds a finished result of the same photo, options, model and engine is not fitted
+        again. A photo that cannot be fitted is refused, and the others go on.
+
+        Args:
+            jobs: photos and their folders, which get the files of ``fit``.
+            log: called with the step and the mean losses of each batch.
+
+        Returns:
+            One outcome per job, in their order.
+        """
+        outcomes: dict[Job, Outcome] = {job: report for job in jobs if (report := self._finished(job))}
+        waiting = [job for job in dict.fromkeys(jobs) if job not in outcomes]
+        for start in range(0, len(waiting), self._searcher.together):
+            outcomes |= self._fit_together(waiting[start:start + self._searcher.together], log)
+        return [outcomes[job] for job in jobs]
+
+    def _finished(self, job: Job) -> FitReport | None:
+        """What is there already; None if that is nothing, or nobody can say because the photo cannot be read."""
+        names = [*ALWAYS, *(["engine.png"] if self._searcher.engine else []),
+                 *(["imitator.png"] if self._config.method == "imitator" else [])]
         try:
-            return align(picture, self._frozen.finder, frame=self._searcher.frame, face=face)
+            found = read_result(job.folder, self._key(job.photo, None), names)
+        except OSError:
+            return None
+        return FitReport(job.photo.name, job.folder, *found, already=True) if found else None
+
+    def _fit_together(self, jobs: Sequence[Job], log: Log) -> dict[Job, Outcome]:
+        outcomes: dict[Job, Outcome] = {}
+        begun = []
+        for job in jobs:
+            try:
+                begun.append(self._begin(job, None))
+            except (FacennError, OSError) as error:
+                outcomes[job] = Refusal(job.photo.name, str(error))
+        if begun:
+            founds, seconds = self._search(begun, log)
+            for one, found in zip(begun, founds, strict=True):
+                try:
+                    outcomes[one.job] = self._finish(one, found, seconds, None)
+                except FacennError as error:
+                    outcomes[one.job] = Refusal(one.job.photo.name, f"{one.job.photo}: {error}")
+        return outcomes
+
+    def _begin(self, job: Job, face: int | None) -> _Begun:
+        picture = read_image(job.photo).to(self._device)
+        height, width = picture.shape[1:]
+        if min(height, width) < SMALLEST:
+            raise PhotoError(f"{job.photo}: expected a photo of {SMALLEST} pixels or more on each side, got "
+                             f"{width} x {height}")
+        try:
+            aligned = align(picture, self._frozen.finder, frame=self._searcher.frame, face=face)
         except PhotoError as error:
-            raise PhotoError(f"{photo}: {error}") from None
+            raise PhotoError(f"{job.photo}: {error}") from None
+        return _Begun(job, aligned, self._key(job.photo, face))
+
+    def _key(self, photo: Path, face: int | None) -> str:
+        return result_key(photo, self._config, self._searcher.digest, face=face)
+
+    def _search(self, begun: Sequence[_Begun], log: Log) -> tuple[list[Found], float]:
+        """What is found for each, and how many seconds that took for one."""
+        started = time.perf_counter()
+        found = self._searcher.search([one.aligned for one in begun], log)
+        return found, (time.perf_counter() - started) / len(begun)
+
+    def _finish(self, begun: _Begun, found: Found, seconds: float, credit: str | None) -> FitReport:
+        """Draw, judge and write."""
+        job, engine, drawn = begun.job, self._searcher.engine, None
+        if engine is not None:
+            with self._drawing:
+                drawn = engine.draw(found.vector).picture
+        alike = self._compare(begun.aligned, found.imitated if drawn is None else drawn)
+        fitted = Fitted(job.photo.name, credit, to_pixels(begun.aligned.picture), found, drawn, alike,
+                        self._searcher.made_by, seconds, begun.key)
+        write_result(job.folder, fitted, self.schema, self._config)
+        return FitReport(job.photo.name, job.folder, alike, seconds)
 
     def _compare(self, aligned: AlignedFace, drawn: Pixels | None) -> Likeness | None:
         if drawn is None:
@@ -142,76 +237,74 @@ def open_fitter(config: FitConfig, model: Path | None, pretrained: Path, *, devi
         yield Fitter(config, searcher, frozen, device=device)
 
 
-def fit_folder(fitter: Fitter, photos: Path, out: Path, *, summary: Path | None = None, log: Log
-               ) -> tuple[list[FitReport], list[str]]:
-    """Fit every photo of a folder, each into its own folder; writes figures, and photo beside drawn face for some.
+def folder_jobs(photos: Path, out: Path) -> list[Job]:
+    """A job for every photo of a folder, in the order of their names.
 
     Args:
-        fitter: fits one after the other.
+        photos: folder with picture files.
+        out: gets one folder per photo, called as the photo without its suffix where that is clear.
+
+    Raises:
+        MissingFileError: no photo in the folder.
+    """
+    files = sorted(p for p in photos.glob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
+    if not files:
+        raise MissingFileError(f"expected photos in {photos}, found none")
+    names = Counter([*(p.stem for p in files), *(p.name for p in files)])
+    return [Job(p, out / (p.stem if names[p.stem] == 1 else p.name)) for p in files]
+
+
+def summarise(summary: Path, outcomes: Sequence[Outcome]) -> None:
+    """Write how many photos were fitted and refused, mean distances, and reasons; a sheet of some fits beside it.
+
+    Results that were there before count as those that were not.
+
+    Args:
+        summary: the JSON file; the sheet has its name and the suffix ``.jpg``.
+        outcomes: of all photos, in the order of the sheet.
+    """
+    fitted = [o for o in outcomes if isinstance(o, FitReport)]
+    refused = sorted((o for o in outcomes if isinstance(o, Refusal)), key=lambda o: o.photo)
+    distances = {name: [getattr(r.likeness, name) for r in fitted if r.likeness] for name in ("sface", "dlib")}
+    means = {name: round(sum(values) / len(values), 4) for name, values in distances.items() if values}
+    reasons = {"reasons": [{"photo": o.photo, "reason": o.reason} for o in refused]} if refused else {}
+    replace_text(summary, json.dumps({"fitted": len(fitted), "refused": len(refused), **means, **reasons}, indent=1)
+                 + "\n")
+    if fitted:
+        write_pixels(summary.with_suffix(".jpg"), _sheet(fitted[:SHOWN]))
+
+
+def fit_folder(fitter: Fitter, photos: Path, out: Path, *, summary: Path | None = None, log: Log) -> list[Outcome]:
+    """Fit every photo of a folder, each into its own folder, and summarise. See ``Fitter.fit_many``.
+
+    Args:
+        fitter: fits them.
         photos: folder with picture files.
         out: gets one folder per photo.
-        summary: where the counts and mean distances go, ``summary.json`` in ``out`` by default; the pictures go
-            beside it.
-        log: called with the step and the losses of each fit.
+        summary: where the figures go, ``summary.json`` in ``out`` by default; a sheet of pictures goes beside it.
+        log: called with the step and the mean losses of each batch.
 
     Returns:
-        What was fitted, and why other photos were refused.
+        One outcome per photo, in the order of their names.
 
     Raises:
         MissingFileError: no photo in the folder.
         PhotoError: every photo was refused.
     """
-    files = sorted(p for p in photos.glob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
-    stems = Counter(p.stem for p in files)
-    if not files:
-        raise MissingFileError(f"expected photos in {photos}, found none")
-    fitted, refused = [], []
-    for photo in files:
-        try:
-            folder = out / (photo.stem if stems[photo.stem] == 1 else photo.name)
-            fitted.append(fitter.fit(photo, folder, face=None, credit=None, log=log))
-        except (PhotoError, FormatError) as error:
-            refused.append(str(error))
-    if not fitted:
-        raise PhotoError(f"none of {len(files)} photos could be fitted; the first: {refused[0]}")
-    distances = {name: [getattr(r.likeness, name) for r in fitted if r.likeness] for name in ("sface", "dlib")}
-    means = {name: round(sum(values) / len(values), 4) for name, values in distances.items() if values}
-    summary = summary or out / "summary.json"
-    replace_text(summary, json.dumps({"fitted": len(fitted), "refused": len(refused), **means}, indent=1) + "\n")
-    _write_sheet(summary.with_suffix(".jpg"), fitted[:SHOWN])
-    return fitted, refused
+    outcomes = fitter.fit_many(folder_jobs(photos, out), log=log)
+    summarise(summary or out / "summary.json", outcomes)
+    refused = [o for o in outcomes if isinstance(o, Refusal)]
+    if len(refused) == len(outcomes):
+        raise PhotoError(f"none of {len(refused)} photos could be fitted; the first: {refused[0].reason}")
+    return outcomes
 
 
-def _write_sheet(path: Path, fitted: Sequence[FitReport]) -> None:
-    """Photo and drawn face of some fits side by side, to compare runs by."""
+def _sheet(fitted: Sequence[FitReport]) -> Pixels:
+    """Photo and drawn face side by side, to compare runs by."""
     tiles, captions = [], []
     for report in fitted:
         drawn = report.folder / "engine.png"
         for picture in (report.folder / "photo.png", drawn if drawn.is_file() else report.folder / "imitator.png"):
             tiles.append(read_pixels(picture))
             captions.append(report.photo if picture.stem == "photo" else picture.stem)
-    write_pixels(path, contact_sheet(tiles, columns=min(4, 2 * len(fitted)), captions=captions))
-
-
-def _course(found: Found, method: str) -> dict[str, list[float]]:
-    """The losses by step: through the Imitator those that steps started from; on the engine those they led to."""
-    first = {"imitator": 1, "engine": 0}[method]
-    count = len(found.history["total"])
-    return {"step": [float(first + i) for i in range(count)], **found.history}
-
-
-def _write_pictures(out: Path, pictures: Mapping[str, Pixels | None]) -> None:
-    """Write the pictures there are, and remove those of an earlier fit that had others."""
-    for name, pixels in pictures.items():
-        (out / f"{name}.png").unlink(missing_ok=True)
-        if pixels is not None:
-            write_pixels(out / f"{name}.png", pixels)
-
-
-def _measures(alike: Likeness | None) -> tuple[Measure, ...]:
-    return () if alike is None else (sface_measure(alike.sface), dlib_measure(alike.dlib))
-
-
-def _option_scores(schema: ParameterSchema, relaxed: Vector) -> dict[str, dict[str, float]]:
-    return {c.name: {o: float(p) for o, p in zip(c.options, relaxed[schema.slices[c.name]], strict=True)}
-            for c in schema.choices}
+    return contact_sheet(tiles, columns=min(4, len(tiles)), captions=captions)

@@ -1,19 +1,21 @@
 """The two ways to search for the parameters of a face, opened for many photos: through an Imitator, on the engine."""
 
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+import facenn.fitting
 from facenn.alignment import AlignedFace
 from facenn.config import FitConfig
 from facenn.engine.characters import CHARACTERS, character
+from facenn.engine.generation import engine_digest
 from facenn.engine.renderer import Engine
 from facenn.errors import CheckpointError, ConfigError
 from facenn.fitting.descent import FitResult, Weights, draw, fit
@@ -73,8 +75,16 @@ class Searcher(Protocol):
     def made_by(self) -> str:
         """What searches, for the report."""
 
-    def search(self, aligned: AlignedFace, log: Log) -> Found:
-        """The parameters of an aligned face."""
+    @property
+    def together(self) -> int:
+        """How many faces it takes at once."""
+
+    @property
+    def digest(self) -> str:
+        """What decides its results beside options and photo: code of search and engine, schema, model file."""
+
+    def search(self, aligned: Sequence[AlignedFace], log: Log) -> list[Found]:
+        """The parameters of aligned faces; what it finds for one does not depend on the others."""
 
 
 class ImitatorSearcher:
@@ -93,22 +103,27 @@ class ImitatorSearcher:
         self._lock = Lock.of(config.lock, self.schema)
         self._imitator.requires_grad_(False)
         self.engine, self.made_by = _engine_of(self.schema, model), model.stem
+        self.together, self.digest = config.batch, _digest(self.schema, model)
 
     @property
     def frame(self) -> Tensor:
         """(478, 2) mean landmarks of the renders that the Imitator learned from."""
         return self._imitator.frame
 
-    def search(self, aligned: AlignedFace, log: Log) -> Found:
-        """The parameters of an aligned face; see ``facenn.fitting.descent``."""
+    def search(self, aligned: Sequence[AlignedFace], log: Log) -> list[Found]:
+        """The parameters of aligned faces, all at once; see ``facenn.fitting.descent``.
+
+        Several threads may search at once.
+        """
         config = self._config
-        target = see(aligned.picture[None], aligned.landmarks[None], self._frozen)
+        pictures, landmarks = torch.stack([a.picture for a in aligned]), torch.stack([a.landmarks for a in aligned])
+        target = see(pictures, landmarks, self._frozen)
         found = fit(target, self._imitator, self.schema, self._frozen, steps=config.steps, rate=config.rate,
                     weights=weights_of(config), candidates=config.candidates, seed=config.seed,
                     lock=self._lock, log=log)
         with torch.no_grad():
-            imitated = to_pixels(draw(self._imitator, torch.from_numpy(found.vectors).to(self._device)))[0]
-        return _first(found, imitated, drawn=0)
+            imitated = to_pixels(draw(self._imitator, torch.from_numpy(found.vectors).to(self._device)))
+        return [_found(found, i, picture, drawn=0) for i, picture in enumerate(imitated)]
 
 
 class EngineSearcher:
@@ -126,6 +141,7 @@ class EngineSearcher:
         self._config, self._library, self._lock, self._observer = config, library, lock, observer
         self._eyes, self._regression = Eyes(frozen.finder, frozen.sface, library.layout), Regression(library)
         self.schema, self.engine = library.schema, Engine(config.character)
+        self.together, self.digest = 1, _digest(library.schema)
         self.made_by = f"Gauss-Newton on the engine, from {len(library.vectors):,} drawn people"
 
     @property
@@ -133,14 +149,17 @@ class EngineSearcher:
         """(478, 2) mean landmarks of the library's people."""
         return torch.from_numpy(self._library.frame) * 512
 
-    def search(self, aligned: AlignedFace, log: Log) -> Found:
-        """The parameters of an aligned face; see ``facenn.fitting.search``."""
+    def search(self, aligned: Sequence[AlignedFace], log: Log) -> list[Found]:
+        """The parameters of aligned faces, one after the other; see ``facenn.fitting.search``."""
+        return [self._search(face, log) for face in aligned]
+
+    def _search(self, aligned: AlignedFace, log: Log) -> Found:
         shrink = aligned.picture.shape[-1] // SIDE
         picture = F.avg_pool2d(aligned.picture[None].cpu(), shrink)
         photo = self._eyes.see_at(picture, aligned.landmarks[None].cpu() / shrink)
         result, drawn = fit_on_engine(photo, self._library, self._regression, self._observer,
                                       rounds=self._config.rounds, lock=self._lock, log=log)
-        return _first(result, None, drawn=drawn)
+        return _found(result, 0, None, drawn=drawn)
 
 
 @contextmanager
@@ -182,9 +201,16 @@ def weights_of(config: FitConfig) -> Weights:
     return Weights(identity=config.identity, landmark=config.landmark, colour=config.colour, prior=config.prior)
 
 
-def _first(result: FitResult, imitated: Pixels | None, *, drawn: int) -> Found:
-    history = {name: [float(np.asarray(step)[0]) for step in steps] for name, steps in result.history.items()}
-    return Found(result.vectors[0], result.relaxed[0], history, imitated, drawn)
+def _found(result: FitResult, face: int, imitated: Pixels | None, *, drawn: int) -> Found:
+    history = {name: [step[face] for step in steps] for name, steps in result.history.items()}
+    return Found(result.vectors[face], result.relaxed[face], history, imitated, drawn)
+
+
+def _digest(schema: ParameterSchema, *models: Path) -> str:
+    digest = hashlib.sha256(f"{engine_digest()} {schema.to_json()}".encode())
+    for path in [*sorted(Path(facenn.fitting.__path__[0]).glob("*.py")), *models]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _engine_of(schema: ParameterSchema, model: Path) -> Engine | None:
