@@ -89,7 +89,8 @@ def write_result(out: Path, fitted: Fitted, schema: ParameterSchema, config: Fit
             option_scores=_option_scores(schema, found.relaxed)))
     replace_text(out / LAST, json.dumps({
         "method": config.method, "model": fitted.made_by, "seconds": round(fitted.seconds, 2),
-        "pictures_drawn": found.drawn, "likeness": asdict(fitted.likeness) if fitted.likeness else None, "key": fitted.key}, indent=1) + "\n")
+        "pictures_drawn": found.drawn, "likeness": asdict(fitted.likeness) if fitted.likeness else None,
+        "key": fitted.key}, indent=1) + "\n")
 
 
 def read_result(out: Path, key: str, names: Sequence[str]) -> tuple[Likeness | None, float] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
-import torch
+import numpy as np
 
 from facenn.steps.workshop import Addresses
 from facenn.tracking import local_store, training_run
@@ -43,7 +43,7 @@ def test_up_keeps_its_telemetry_off(workshop: Addresses) -> None:
 def test_up_shows_a_training_that_writes_to_the_store_itself(workshop: Addresses, workshop_project: Path) -> None:
     with training_run(local_store(workshop_project / ".facenn/mlflow"), "imitator", {"steps": 1}) as run:
         run.log(1, {"train/loss": 0.5})
-        run.show(1, torch.full((3, 8, 8), 0.5))
+        run.show(1, np.full((8, 8, 3), 128, np.uint8))
     found = json.loads(ask(f"{workshop.mlflow}/api/2.0/mlflow/runs/get?{urlencode({'run_id': run.run_id})}"))["run"]
     assert found["info"]["status"] == "FINISHED"
     assert ("train/loss", 0.5) in [(metric["key"], metric["value"]) for metric in found["data"]["metrics"]]
