@@ -14,6 +14,7 @@ RUNS = Path("runs")  # no DVC stage writes there, so a fit leaves `dvc status` a
 STATE = Path(os.environ.get("DVC_ROOT", "")) / ".facenn"
 LIBRARIES = STATE / "library"
 FETCHED = STATE / "models"  # copies out of the registry
+ALIVE = STATE / "flow-runs"  # one locked file per flow run that goes on
 
 
 def choose_device(name: str | None = None) -> str:

@@ -17,7 +17,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from facenn.config import load_params
 from facenn.errors import ConfigError, MissingFileError, ProgramError
-from facenn.steps.places import STATE, tracking_uri
+from facenn.steps.places import ALIVE, STATE, tracking_uri
 from facenn.steps.programs import Program, Programs
 
 HOST = "127.0.0.1"  # nobody else can reach it
@@ -169,9 +169,14 @@ def _environment(prefect: str) -> dict[str, str | None]:
 
 
 def _end_left_over_runs(prefect: str) -> None:
-    """Runs of a workshop that was killed would count as running for ever, and keep the next ones waiting."""
+    """Runs of a workshop that was killed would count as running for ever, and keep the next ones waiting.
+
+    Those that left a file behind are not ended: the flows let them go on where they were.
+    """
     found = _read(f"{prefect}/api/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": LEFT_OVER}}}})
     for run in json.loads(found or "[]"):
+        if (ALIVE / run["id"]).is_file():
+            continue
         state = {"type": "CRASHED", "name": "Crashed", "message": "The workshop ended while this was running."}
         _read(f"{prefect}/api/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
 

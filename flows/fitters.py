@@ -1,0 +1,75 @@
+"""One fitter per process, shared by the batches that the process takes: opening one costs seconds and memory."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facenn.config import FitConfig
+from facenn.steps.places import choose_device
+
+if TYPE_CHECKING:  # the step imports torch
+    from facenn.steps.photos import Fitter
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a process needs to open a fitter; small, so that it can travel to another machine.
+
+    Attributes:
+        config: of the fits.
+        model: Imitator file; None with the method engine.
+        pretrained: folder of the frozen networks.
+        libraries: folder of the libraries of drawn people.
+    """
+
+    config: FitConfig
+    model: Path | None
+    pretrained: Path
+    libraries: Path
+
+
+@dataclass
+class _Held:
+    opening: Opening | None = None
+    fitter: "Fitter | None" = None
+    resources: ExitStack = field(default_factory=ExitStack)
+    opens: threading.Lock = field(default_factory=threading.Lock)
+    draws: threading.Lock = field(default_factory=threading.Lock)
+
+
+_held = _Held()
+
+
+@contextmanager
+def shared_fitter(opening: Opening) -> Iterator["Fitter"]:
+    """The fitter of this process for these options; other options replace it.
+
+    Threads share it by the method imitator. By the method engine, whose processes belong to one fit at a time, each
+    waits for its turn.
+    """
+    from facenn.steps.photos import open_fitter
+
+    with _held.draws if opening.config.method == "engine" else nullcontext():
+        with _held.opens:
+            if _held.opening != opening or _held.fitter is None:
+                _close()
+                _held.fitter = _held.resources.enter_context(open_fitter(
+                    opening.config, opening.model, opening.pretrained, device=choose_device(),
+                    libraries=opening.libraries))
+                _held.opening = opening
+            fitter = _held.fitter
+        yield fitter
+
+
+def close_fitter() -> None:
+    """Give back what the fitter of this process holds: memory, and the processes of the method engine."""
+    with _held.opens:
+        _close()
+
+
+def _close() -> None:
+    _held.resources.close()
+    _held.opening, _held.fitter = None, None

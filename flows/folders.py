@@ -1,0 +1,143 @@
+"""A form that fits every photo of a folder: batches of photos, mapped over threads or an existing Dask cluster."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture, as_completed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.utilities.annotations import quote
+from pydantic import Field
+
+from facenn.config import FitConfig
+from facenn.errors import ConfigError, FacennError, MissingFileError, PhotoError
+from facenn.steps.places import LIBRARIES, PRETRAINED, RUNS, choose_device, tracking_uri
+from facenn.steps.registry import log_fits
+from flows.artifacts import Progress, folder_markdown
+from flows.fitters import Opening, shared_fitter
+from flows.fitting import DEFAULTS, Alias, Number, folder_name, model_file
+from flows.limits import gpu_slot
+from flows.orphans import alive
+
+if TYPE_CHECKING:  # the step imports torch
+    from facenn.steps.photos import Job, Outcome
+
+
+class BatchError(FacennError, RuntimeError):
+    """Batches that failed for another reason than a photo; the others are done."""
+
+
+@flow(name="fit-folder", flow_run_name="{photos}")
+def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name: str = "",
+               at_once: Annotated[int, Field(ge=1, le=64)] = 1, cluster: str = "", track: bool = False,
+               track_photo: bool = False, config: FitConfig = DEFAULTS) -> str:
+    """Find the parameters of the face in each photo of a folder.
+
+    A run that was stopped or killed continues when it runs again: what was fitted with the same options stays.
+
+    Args:
+        photos: Path of a folder of photos on the machine that runs the fits
+        model: Which registered Imitator of the character draws, for the method imitator
+        version: A version of the registry instead; 0: by the alias above
+        name: Name of the result folder under runs/; empty: the name of the folder of photos
+        at_once: Batches of config.batch photos that are fitted at the same time, as threads; one keeps a CPU busy
+        cluster: Address of a running Dask scheduler, such as tcp://10.0.0.5:8786, whose workers take the batches;
+            they need facenn and the same folders. Empty: this machine
+        track: Log each fit to MLflow: options, losses, parameters and drawn pictures, never the photo
+        track_photo: With track: log the photos and the reports, too
+        config: Options of the searches; the same photo and numbers give the same face
+
+    Returns:
+        The folder of the results.
+
+    Raises:
+        MissingFileError: no such folder, no photo in it, or no such Imitator.
+        ConfigError: a name that is no plain folder name, options that do not go together.
+        PhotoError: every photo was refused.
+        BatchError: a batch failed.
+    """
+    folder = Path(photos)
+    if not folder.is_dir():
+        raise MissingFileError(f"expected a folder of photos at {folder.absolute()}, found none")
+    if track_photo and not track:
+        raise ConfigError("track_photo: expected track, too, got track_photo alone")
+    if config.method == "engine" and at_once > 1:
+        raise ConfigError("at_once: expected 1 with the method engine, whose parallel processes are config.workers, "
+                          f"got {at_once}")
+    folder = folder.resolve()
+    out = (RUNS / folder_name(name or folder.name)).resolve()
+    file = model_file(config, model, version)
+    opening = Opening(config, file.resolve() if file else None, PRETRAINED.resolve(), LIBRARIES.resolve())
+    from facenn.steps.photos import folder_jobs, summarise
+
+    jobs = folder_jobs(folder, out)
+    batches = [jobs[i:i + config.batch] for i in range(0, len(jobs), config.batch)]
+    get_run_logger().info("fitting %d photos in %d batches into %s", len(jobs), len(batches), out)
+    with alive(), nullcontext() if cluster else gpu_slot(choose_device()), _runner(at_once, cluster) as runner:
+        futures = [runner.submit(fit_batch, {"jobs": quote(batch), "opening": quote(opening)}) for batch in batches]
+        outcomes = _gather(futures, Progress(len(batches), key="fit-progress", description=f"Batches of {folder.name}"))
+    summarise(out / "summary.json", outcomes)
+    from facenn.steps.photos import FitReport, Refusal
+
+    fitted = [o for o in outcomes if isinstance(o, FitReport)]
+    refused = [o for o in outcomes if isinstance(o, Refusal)]
+    create_markdown_artifact(folder_markdown(fitted, refused), key="fit-folder", description=f"Faces of {folder.name}")
+    if not fitted:
+        raise PhotoError(f"none of {len(refused)} photos could be fitted; the first: {refused[0].reason}")
+    if track:
+        log_fits(fitted, config, tracking=tracking_uri(), model=file.stem if file else config.method,
+                 with_photo=track_photo)
+    return str(out)
+
+
+@task(name="fit-batch", cache_policy=NO_CACHE)  # what a folder holds already is found by the step itself
+def fit_batch(jobs: "list[Job]", opening: Opening) -> "list[Outcome]":
+    """Fit some photos, in whatever process or machine this runs.
+
+    Args:
+        jobs: photos and their result folders.
+        opening: of the fitter.
+
+    Returns:
+        What became of each.
+    """
+    log = get_run_logger()
+    with shared_fitter(opening) as fitter:
+        outcomes = fitter.fit_many(jobs, log=lambda step, losses: None)
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        log.info("%s: %s", job.photo.name, getattr(outcome, "reason", "fitted"))
+    return outcomes
+
+
+def _gather(futures: "list[PrefectFuture[list[Outcome]]]", bar: Progress) -> "list[Outcome]":
+    """What became of every photo, in the order of the batches.
+
+    Raises:
+        BatchError: batches that failed, after all the others are done.
+    """
+    for done, future in enumerate(as_completed(futures), start=1):
+        future.wait()  # is over; this fetches the state that it ended in
+        bar.show(done)
+    errors = [future.state for future in futures if not future.state.is_completed()]
+    if errors:
+        raise BatchError(f"{len(errors)} of {len(futures)} batches failed, the first with: {errors[0].message}; "
+                         "a new run goes on with the photos that are left")
+    return [outcome for future in futures for outcome in future.result()]
+
+
+def _runner(at_once: int, cluster: str) -> TaskRunner[Any]:
+    """Threads of this process, or the workers of a Dask cluster.
+
+    Raises:
+        ConfigError: a cluster, but not what talks to it; or nobody answers at its address.
+    """
+    if not cluster:
+        return ThreadPoolTaskRunner(max_workers=at_once)
+    try:
+        from prefect_dask.task_runners import DaskTaskRunner
+    except ImportError:
+        raise ConfigError("expected the extra `dask` (pip install 'facenn[dask]') for a cluster, found none") from None
+    return DaskTaskRunner(address=cluster)
