@@ -21,7 +21,7 @@ MARK = "FACENN_MARK"  # in the environment of every program, and so of whatever 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PAUSE = 0.1  # seconds between two looks
 PATIENCE = 180  # seconds until a program that does not answer is given up; a first start migrates databases
-GRACE = 15  # seconds from the request to end until it is enforced
+GRACE = 15.0  # seconds from the request to end until it is enforced
 TAIL = 20  # lines of a log that may hold the reason of its end
 REASON = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt)\b")
 

@@ -1,4 +1,4 @@
-"""Runs stand-ins for the programs of a workshop: ``python standins.py NAME=KIND ...`` in an empty folder.
+"""Runs stand-ins for the programs of a workshop: ``python standins.py GRACE NAME=KIND ...`` in an empty folder.
 
 Kinds: good (answers and ends when asked), family (a good one whose child, in a session of its own, ignores requests),
 stubborn (ends only by force), crash (ends by itself when the file ``crash`` appears), silent (never answers).
@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 from facenn.errors import ProgramError
+from facenn.steps import programs as module
 from facenn.steps.programs import Program, Programs
 
 GOOD = """
-import signal, subprocess, sys, time
+import signal, subprocess, sys, time, traceback
 from pathlib import Path
 name, kind = sys.argv[1:]
 def note(what):
@@ -34,11 +35,8 @@ end_of_time = time.monotonic() + 60
 while time.monotonic() < end_of_time:
     time.sleep(0.02)
     if kind == "crash" and Path("crash").exists():
-        print("before", flush=True)
-        try:
-            raise ValueError("the reason")
-        finally:
-            print("Server stopped!", flush=True)
+        traceback.print_exception(ValueError("the reason"))
+        sys.exit("Server stopped!")
 """
 
 
@@ -53,9 +51,10 @@ def say(line: str) -> None:
 
 
 def main() -> None:
+    module.GRACE = float(sys.argv[1])
     try:
         with Programs(say) as programs:
-            for argument in sys.argv[1:]:
+            for argument in sys.argv[2:]:
                 name, _, kind = argument.partition("=")
                 programs.start(program(name, kind))
                 if not programs.wait():

@@ -13,14 +13,16 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+LONG = 30  # seconds after which what should happen does not
 Run = subprocess.Popen[str]
 
 
 @contextmanager
-def running(folder: Path, *kinds: str) -> Iterator[Run]:
+def running(folder: Path, *kinds: str, grace: float = 3600) -> Iterator[Run]:
     """The stand-ins of these kinds; whatever happens in a test, none of them is left."""
-    with subprocess.Popen([sys.executable, str(Path(__file__).with_name("standins.py")), *kinds], cwd=folder,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, str(Path(__file__).with_name("standins.py")), str(grace), *kinds]
+    with subprocess.Popen(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+                          text=True) as process:
         try:
             yield process
         finally:
@@ -43,7 +45,7 @@ def events(folder: Path) -> list[str]:
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 20
+    end = time.monotonic() + LONG
     while not holds() and time.monotonic() < end:
         time.sleep(0.05)
     return holds()
@@ -132,8 +134,16 @@ def test_programs_that_do_not_listen_are_ended_by_a_second_ctrl_c(tmp_path: Path
         assert eventually(lambda: "flows asked" in events(tmp_path))
         assert not said(process, "stopping")[-1].endswith("ended")
         process.send_signal(signal.SIGINT)
-        assert said(process, "flows has ended") == ["flows has ended"]
-        assert process.wait() == 0
+        assert process.wait(LONG) == 0
+    assert nothing_runs_in(tmp_path)
+
+
+def test_programs_that_do_not_listen_are_ended_when_their_time_is_over(tmp_path: Path) -> None:
+    with running(tmp_path, "server=good", "flows=stubborn", grace=0.5) as process:
+        said(process, "ready")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(LONG) == 0
+    assert events(tmp_path)[-2:] == ["flows asked", "server asked"]
     assert nothing_runs_in(tmp_path)
 
 
@@ -144,4 +154,4 @@ def test_programs_keep_the_log_of_the_start_before(tmp_path: Path) -> None:
             assert process.wait() == 1
     names = sorted(path.name for path in (tmp_path / "logs").iterdir())
     assert names == ["server.log", "server.log.1"]
-    assert "before" in (tmp_path / "logs" / "server.log.1").read_text()
+    assert "Server stopped!" in (tmp_path / "logs" / "server.log.1").read_text()
