@@ -101,6 +101,12 @@ def test_sections_are_frozen() -> None:
         RenderConfig().count = 3  # type: ignore[misc]
 
 
+def test_decisive_options_of_a_fit_are_those_its_method_looks_at() -> None:
+    imitator, engine = FitConfig().decisive(), FitConfig(method="engine").decisive()
+    assert imitator.keys() & engine.keys() == {"method", "lock", "seed"}
+    assert imitator.keys() | engine.keys() == FitConfig.model_fields.keys() - {"batch", "workers"}
+
+
 def test_every_option_explains_itself() -> None:
     for name, section in Params.model_fields.items():
         assert section.default is not None
