@@ -83,7 +83,7 @@ class FitConfig(Section):
         "three minutes on two quiet cores and 25 MB")
     workers: Count = Field(2, description="Engine: processes that draw; 1.1 GB of memory each")
     batch: Count = Field(4, description="Imitator: photos of a folder that are fitted at once, which a killed command "
-                         "has to do again; 1.2 GB of memory for one and 150 MB for each further one")
+                         "has to do again; on a CPU more of them take no more memory")
     lock: tuple[str, ...] = Field((), description="Parameters that the fit leaves alone: name=value, a slider's number "
                                   "in 0..1 or a choice's option, such as hair.style=bald; a name alone is held at its "
                                   "neutral value")

@@ -76,33 +76,47 @@ def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Fro
     values = start[:, sliders].clone().requires_grad_()
     logits = (START_LOGIT * start[:, sliders.stop:]).requires_grad_()
     optimizer = torch.optim.Adam([{"params": [values], "scale": 1.0}, {"params": [logits], "scale": LOGIT_RATE}])
+    parts = _parts(target)
     squares = frozen.finder.square(target.landmarks)
     held, decided = torch.from_numpy(lock.held).to(values.device), torch.from_numpy(lock.values).to(values)
 
-    def whole() -> Tensor:
-        return torch.where(held, decided, torch.cat([values, *_probabilities(logits, schema)], 1))
+    def whole(photos: slice) -> Tensor:
+        return torch.where(held, decided, torch.cat([values[photos], *_probabilities(logits[photos], schema)], 1))
 
     history: dict[str, list[list[float]]] = {}
     for done in range(1, steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = group["scale"] * quadratic_decay(done - 1, steps, rate, FLOOR)
-        vectors = whole()
-        drawn = draw(imitator, vectors)
-        terms, landmarks = _losses(target, drawn, squares, frozen)
-        terms["prior"] = prior_loss(vectors, neutral, sliders=sliders)
-        total = sum(weight * terms[name] for name, weight in weights._asdict().items())
         optimizer.zero_grad()
-        total.sum().backward()
+        found: list[dict[str, Tensor]] = []
+        for photos in parts:
+            vectors = whole(photos)
+            terms, landmarks = _losses(target.take(photos), draw(imitator, vectors), squares[photos], frozen)
+            terms["prior"] = prior_loss(vectors, neutral, sliders=sliders)
+            terms["total"] = torch.stack([weight * terms[name] for name, weight in weights._asdict().items()]).sum(0)
+            torch.autograd.backward(terms["total"].sum())
+            squares[photos] = frozen.finder.square(landmarks)
+            found.append({name: loss.detach() for name, loss in terms.items()})
         optimizer.step()
         with torch.no_grad():
             values.clamp_(0, 1)
-        squares = frozen.finder.square(landmarks)
-        for name, loss in {**terms, "total": total}.items():
+        losses = {name: torch.cat([terms[name] for terms in found]) for name in found[0]}
+        for name, loss in losses.items():
             history.setdefault(name, []).append(loss.tolist())
-        log(done, {name: float(loss.detach().mean()) for name, loss in {**terms, "total": total}.items()})
+        log(done, {name: float(loss.mean()) for name, loss in losses.items()})
     with torch.no_grad():
-        relaxed = whole().cpu().numpy()
+        relaxed = torch.cat([whole(photos) for photos in parts]).cpu().numpy()
     return FitResult(schema.project(relaxed), relaxed, history)
+
+
+def _parts(target: Target) -> list[slice]:
+    """Which photos go through the networks at once: on a GPU all.
+
+    On a CPU one at a time, which takes as long. The sums of a batch are rounded in another order, and descent makes
+    much of little: after 70 steps in bfloat16 sliders would differ by 0.04 in the mean from those of a single fit.
+    """
+    size = 1 if target.embedding.device.type == "cpu" else len(target)
+    return [slice(k, k + size) for k in range(0, len(target), size)]
 
 
 def draw(imitator: Imitator, vectors: Tensor) -> Tensor:
@@ -136,12 +150,15 @@ def _best_candidate(target: Target, imitator: Imitator, schema: ParameterSchema,
     generator = np.random.default_rng(seed)
     faces = [schema.neutral(), *(sample(schema, generator) for _ in range(count))]
     vectors = torch.from_numpy(lock.applied(np.stack(faces))).to(target.embedding)
-    best = torch.full((len(target.embedding),), torch.inf).to(target.embedding)
+    squares = frozen.finder.square(target.landmarks)
+    best = torch.full((len(target),), torch.inf).to(target.embedding)
     chosen = vectors[0].repeat(len(best), 1)
     for vector in vectors:
-        drawn = draw(imitator, vector[None]).expand(len(best), -1, -1, -1)
-        terms, _ = _losses(target, drawn, frozen.finder.square(target.landmarks), frozen)
-        total = sum(getattr(weights, name) * loss for name, loss in terms.items())
-        better = total < best
-        chosen[better], best = vector, torch.minimum(best, total)
+        drawn = draw(imitator, vector[None])  # once for all photos
+        for photos in _parts(target):
+            part = target.take(photos)
+            terms, _ = _losses(part, drawn.expand(len(part), -1, -1, -1), squares[photos], frozen)
+            total = torch.stack([getattr(weights, name) * loss for name, loss in terms.items()]).sum(0)
+            better = total < best[photos]
+            chosen[photos][better], best[photos] = vector, torch.minimum(best[photos], total)
     return chosen

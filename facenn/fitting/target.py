@@ -1,6 +1,7 @@
 """What the frozen networks see in photos, and which parts of a picture count."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -32,6 +33,18 @@ class Target:
     landmarks: Tensor
     colours: Tensor
     colour_weights: Tensor
+
+    def __len__(self) -> int:
+        return len(self.embedding)
+
+    def take(self, photos: slice) -> "Target":
+        """What is seen in some of them."""
+        return Target(*(getattr(self, f.name)[photos] for f in fields(self)))
+
+    @classmethod
+    def of_all(cls, targets: Sequence["Target"]) -> "Target":
+        """What is seen in the photos of several targets, in their order."""
+        return cls(*(torch.cat([getattr(t, f.name) for t in targets]) for f in fields(cls)))
 
 
 def see(pictures: Tensor, landmarks: Tensor, frozen: Frozen) -> Target:

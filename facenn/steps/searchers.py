@@ -26,7 +26,7 @@ from facenn.fitting.search import fit_on_engine
 from facenn.fitting.sight import SIDE, Eyes
 from facenn.fitting.starts import Regression
 from facenn.fitting.studio import Studio
-from facenn.fitting.target import see
+from facenn.fitting.target import Target, see
 from facenn.images import to_pixels
 from facenn.networks.checkpoints import load_imitator, schema_difference
 from facenn.networks.frozen import Frozen
@@ -116,13 +116,13 @@ class ImitatorSearcher:
         Several threads may search at once.
         """
         config = self._config
-        pictures, landmarks = torch.stack([a.picture for a in aligned]), torch.stack([a.landmarks for a in aligned])
-        target = see(pictures, landmarks, self._frozen)
+        target = Target.of_all([see(a.picture[None], a.landmarks[None], self._frozen) for a in aligned])
         found = fit(target, self._imitator, self.schema, self._frozen, steps=config.steps, rate=config.rate,
                     weights=weights_of(config), candidates=config.candidates, seed=config.seed,
                     lock=self._lock, log=log)
+        vectors = torch.from_numpy(found.vectors).to(self._device)
         with torch.no_grad():
-            imitated = to_pixels(draw(self._imitator, torch.from_numpy(found.vectors).to(self._device)))
+            imitated = [to_pixels(draw(self._imitator, vector[None]))[0] for vector in vectors]
         return [_found(found, i, picture, drawn=0) for i, picture in enumerate(imitated)]
 
 

@@ -114,8 +114,7 @@ def test_fit_many_gives_what_single_fits_give(tmp_path: Path, photos: Path, toy_
         report = fitter.fit(jobs[1].photo, single, face=None, credit=None, log=quiet)
         again = fitter.fit_many([Job(jobs[1].photo, single)], log=quiet)
     assert already(outcomes) == [False] * 3
-    # bfloat16 adds up differently in a batch, and gradient descent amplifies what little that changes
-    assert np.abs(parameters(single) - parameters(jobs[1].folder)).mean() < 0.01
+    assert np.abs(parameters(single) - parameters(jobs[1].folder)).max() < 1e-4
     assert np.abs(parameters(single) - parameters(jobs[0].folder)).mean() > 0.01
     assert isinstance(outcomes[1], FitReport)
     assert (outcomes[1].likeness is None) == (report.likeness is None)
