@@ -4,6 +4,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,13 +40,20 @@ Out = typer.Option(help="Result folder")
 
 
 def main() -> None:
-    """Run a command; an error that the user can mend is one line and exit code 2."""
+    """Run a command; an error that the user can mend is one line and exit code 2.
+
+    A worker process that was killed is one line and exit code 75: the same command may do better another time.
+    """
     try:
         app()
     except (FacennError, OSError) as error:  # a full disk or a folder without rights is for the user to mend, too
         if "WORLD_SIZE" not in os.environ or _first_to_tell():
             print(f"facenn: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenExecutor:
+        print("facenn: expected worker processes that work to their end, one was killed, perhaps because memory ran "
+              "out; fewer --workers need less", file=sys.stderr)
+        sys.exit(os.EX_TEMPFAIL)
 
 
 def _first_to_tell() -> bool:

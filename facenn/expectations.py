@@ -93,6 +93,8 @@ def validate(folder: Path, out: Path, *, min_rows: int, side: int = SIDE) -> Val
         ValidationError: an expectation that does not hold; raised after the findings are written.
     """
     started = time.perf_counter()
+    for findings in (out / "validation.json", out / "validation.md"):
+        findings.unlink(missing_ok=True)  # a folder that is refused has none
     renders = RendersFolder.open(folder)
     evaluated, failures = judge(
         scan(renders), renders.schema, min_rows=min_rows, side=side, docs=out / "data_docs"

@@ -1,113 +1,144 @@
 """The pipeline as a Prefect flow: one task per DVC stage, with the edges that DVC's own graph has."""
 
 import os
-import subprocess
+import re
+import signal
 import sys
 from collections.abc import Mapping
 from graphlib import TopologicalSorter
-from pathlib import Path
+from itertools import takewhile
 
-from prefect import State, flow, get_run_logger, task
+from prefect import State, Task, flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
 from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed
 
-from facenn.errors import FacennError, MissingFileError
+from facenn.errors import FacennError
+from flows.commands import Commands
+from flows.limits import gpu_slot
+from flows.pages import Shown, artifact_key
+from flows.stages import Stage, read_stages, select
 
 CACHED = "Cached"  # Prefect's own name for a task whose result was there already
-DVC_LINES = ("Running stage ", "> ", "ERROR: failed to reproduce ")  # what DVC says around a command's own lines
+BEFORE, AFTER = "> ", ("Generating lock file ", "Updating lock file ", "ERROR: failed to reproduce ")  # DVC's lines
+TOLD = 12  # last lines of a stage that its run's page shows
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)  # what the system or a person sends; the others are a crash
+RETRY_DELAYS = (30.0, 120.0)  # seconds; memory that others took may be free by then
 
 
 class StageError(FacennError, RuntimeError):
     """A stage that failed, with the last line it said and the stages that did not run because of it."""
 
 
+class KilledError(StageError):
+    """A stage that did not fail by itself: it, or a process of it, was killed from outside."""
+
+
 @flow(name="pipeline")
-def pipeline() -> dict[str, str]:
-    """Bring every stage of dvc.yaml up to date, in the folder where the flow is served.
+def pipeline(targets: list[str] = [], force: bool = False) -> dict[str, str]:  # noqa: B006  the form's default
+    """Bring the stages of dvc.yaml up to date, in the folder where the flow is served.
 
     DVC decides what has changed: a stage that has not is Cached, and nothing of it is computed again. What
-    depends on a failed stage does not run; everything else does.
+    depends on a failed stage does not run; everything else does. Stages that use a GPU wait for their turn; one
+    that a signal killed is tried again if it continues where it stopped.
+
+    Args:
+        targets: Only these stages, and the stages that they need; default: all
+        force: Run the targets even if nothing has changed; without targets, every stage
 
     Returns:
         Per stage ``Completed`` or ``Cached``.
 
     Raises:
         MissingFileError: no dvc.yaml in the folder.
+        ConfigError: a target that is no stage, or a dvc.yaml whose ``meta`` is refused.
         StageError: a stage failed.
     """
-    needs = stage_graph()
+    stages = select(read_stages(), targets)
+    commands = Commands()
     futures: dict[str, PrefectFuture[State[None]]] = {}
-    for name in TopologicalSorter(needs).static_order():
-        run = run_stage.with_options(name=name, task_run_name=name)
-        futures[name] = run.submit(name, wait_for=[futures[need] for need in needs[name]], return_state=False)
-    wait(list(futures.values()))
+    try:
+        for name in TopologicalSorter({name: stage.needs for name, stage in stages.items()}).static_order():
+            stage = stages[name]
+            run = run_stage.with_options(
+                name=name, task_run_name=name, retry_delay_seconds=list(RETRY_DELAYS),
+                retries=len(RETRY_DELAYS) if stage.meta.resumable else 0)
+            futures[name] = run.submit(stage, commands, force=force and (not targets or name in targets),
+                                       wait_for=[futures[need] for need in stage.needs], return_state=False)
+        wait(list(futures.values()))
+    finally:  # a cancelled run must not go on unseen
+        commands.end()
     states = {name: future.state for name, future in futures.items()}
     _raise_failures(states)
     return {name: state.name or "" for name, state in states.items()}
 
 
-@task(cache_policy=NO_CACHE)  # DVC is the cache
-def run_stage(name: str) -> State[None]:
-    """Run one stage through DVC and pass on what it says, line by line.
+def _was_killed(_task: Task[..., State[None]], _run: TaskRun, state: State[None]) -> bool:
+    """Whether to try a stage again: what failed by itself would fail again."""
+    return isinstance(state.result(raise_on_failure=False), KilledError)
+
+
+@task(cache_policy=NO_CACHE, retry_condition_fn=_was_killed)  # DVC is the cache
+def run_stage(stage: Stage, commands: Commands, *, force: bool) -> State[None]:
+    """Run one stage through DVC, pass on what it says, line by line, and show what it wrote.
 
     Args:
-        name: of the stage, as DVC calls it.
+        stage: of dvc.yaml.
+        commands: of this run of the pipeline.
+        force: True to run it even if nothing has changed.
 
     Returns:
         ``Completed``, or ``Cached`` when DVC found nothing to do.
 
     Raises:
         StageError: the stage failed.
+        KilledError: it was killed from outside.
     """
     log = get_run_logger()
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", name]
-    lines: list[str] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment(),
-                          encoding="utf-8", errors="replace") as process:
-        try:
-            for line in process.stdout or ():
-                lines.append(line.rstrip())
-                log.info("%s", lines[-1])
-        except BaseException:
-            process.terminate()  # a cancelled run must not go on unseen
-            raise
-    if process.returncode:
-        raise StageError(f"{name}: {_reason(lines) or f'exit code {process.returncode}'}")
-    if any(line.startswith(f"Stage '{name}' ") and "skipping" in line for line in lines):
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item",
+               *(["--force"] if force else []), stage.name]
+    shown = Shown(stage.meta)
+    device = os.environ.get("FACENN_DEVICE", "cuda") if stage.meta.gpu else "cpu"
+    if not device.startswith("cpu"):
+        log.info("waiting for a slot of the global concurrency limit gpu")
+    with gpu_slot(device):
+        code, lines = commands.run(command, lambda line: log.info("%s", line))
+    if commands.ended:
+        raise StageError(f"{stage.name}: ended with its run")
+    if code == 0 and any(line.startswith(f"Stage '{stage.name}' ") and "skipping" in line for line in lines):
         return Completed(name=CACHED, message="unchanged")
+    error = _failure(stage.name, code, lines) if code else None
+    outcome = f"**{error}**" if error else "\n".join(["```text", *_own_lines(lines)[-TOLD:], "```"])
+    if (markdown := shown.markdown(outcome)) is not None:
+        create_markdown_artifact(markdown, key=artifact_key(stage.name), description=f"Stage {stage.name}")
+    if error:
+        raise error
     return Completed()
 
 
-def stage_graph() -> dict[str, list[str]]:
-    """Which stages each stage needs, as DVC sees them; files that are only tracked are no stages.
-
-    Raises:
-        MissingFileError: no dvc.yaml in the current folder.
-    """
-    from dvc.repo import Repo
-
-    definition = Path.cwd() / "dvc.yaml"
-    if not definition.is_file():
-        raise MissingFileError(f"expected the definition of the pipeline at {definition}, found no file")
-    with Repo(".") as repo:
-        graph = repo.index.graph
-        stages = [stage for stage in graph if stage.cmd]
-        return {stage.addressing: sorted(need.addressing for need in graph.successors(stage) if need.cmd)
-                for stage in stages}
+def _failure(name: str, code: int, lines: list[str]) -> StageError:
+    """Why a stage failed, of a kind that tells whether trying again may help."""
+    told = re.search(r", exited with (-?\d+)$", (lines or [""])[-1])  # DVC's own code is another
+    code = int(told[1]) if told else code
+    last = (_own_lines(lines) or lines or [""])[-1]
+    number = -code if code < 0 else code - 128
+    if number in set(signal.Signals):
+        said = f"; its last line: {last}" if last else ""
+        memory = ", perhaps because memory ran out" if number == signal.SIGKILL else ""
+        kind = KilledError if number in FROM_OUTSIDE else StageError
+        return kind(f"{name}: killed by {signal.Signals(number).name}{memory}{said}")
+    if code == os.EX_TEMPFAIL:
+        return KilledError(f"{name}: {last}")
+    return StageError(f"{name}: {last or f'exit code {code}'}")
 
 
-def _environment() -> dict[str, str]:
-    """This process's, with the commands of its Python first, whether or not its environment is activated."""
-    commands = str(Path(sys.executable).parent)
-    return {**os.environ, "PATH": os.pathsep.join([commands, os.environ.get("PATH", os.defpath)]),
-            "PYTHONUNBUFFERED": "1"}
-
-
-def _reason(lines: list[str]) -> str:
-    """The last line that a failed stage said itself, or else DVC's."""
-    said = [line for line in lines if line and not line.startswith(DVC_LINES)]
-    return (said or lines or [""])[-1]
+def _own_lines(lines: list[str]) -> list[str]:
+    """What a stage said itself, without what DVC says before and after."""
+    start = max((i + 1 for i, line in enumerate(lines) if line.startswith(BEFORE)), default=0)
+    own = takewhile(lambda line: not line.startswith(AFTER), lines[start:])
+    return [line for line in own if line]
 
 
 def _raise_failures(states: Mapping[str, State[None]]) -> None:

@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facenn.images import write_pixels
+from flows.pages import SIZE, TEXT, Shown, artifact_key
+from flows.stages import Meta
+
+REPORT = Path("report.md")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def test_shown_is_nothing_for_a_stage_that_declares_nothing() -> None:
+    assert Shown(Meta()).markdown("done") is None
+
+
+def test_shown_holds_the_outcome_and_the_report_that_was_written() -> None:
+    shown = Shown(Meta(report=REPORT))
+    REPORT.write_text("| face | value |\n")
+    assert shown.markdown("bad") == "bad\n\n| face | value |\n"
+
+
+def test_shown_leaves_out_what_an_earlier_run_wrote() -> None:
+    REPORT.write_text("all hold")
+    shown = Shown(Meta(report=REPORT))
+    assert shown.markdown("bad") == "bad\n\nThis run wrote no `report.md`.\n"
+
+
+def test_shown_tells_a_file_that_was_written_again_with_the_same_words() -> None:
+    REPORT.write_text("same")
+    shown = Shown(Meta(report=REPORT))
+    REPORT.rename("old.md")  # as a writer does that replaces files; keeps the old file's number in use
+    REPORT.write_text("same")
+    assert "same" in (shown.markdown("done") or "")
+
+
+def test_shown_cuts_a_report_that_is_too_long_at_a_line() -> None:
+    shown = Shown(Meta(report=REPORT))
+    REPORT.write_text("0123456789\n" * TEXT)
+    text = shown.markdown("bad") or ""
+    assert len(text) < TEXT + 1000
+    assert text.endswith(f"\n0123456789\n\nThe rest is in `{REPORT.resolve()}`.\n")
+
+
+def test_shown_pictures_stay_below_the_size_of_an_artifact() -> None:
+    pictures = tuple(Path(f"{i}.png") for i in range(3))
+    shown = Shown(Meta(pictures=pictures))
+    noise = np.random.default_rng(1).integers(0, 256, (600, 600, 3), np.uint8)
+    for picture in pictures:
+        write_pixels(picture, noise)
+    text = shown.markdown("done") or ""
+    assert text.count("data:image/jpeg") == 3
+    assert SIZE / 4 < len(text) < SIZE
+
+
+@pytest.mark.parametrize(("server", "line"), [
+    ("http://127.0.0.1:5000/", "[All curves in MLflow](http://127.0.0.1:5000/#/runs/a1b2)"),
+    ("sqlite:////tmp/mlflow.db", "MLflow run `a1b2`")])
+def test_shown_leads_to_mlflow_where_it_is_a_server(monkeypatch: pytest.MonkeyPatch, server: str, line: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    shown = Shown(Meta(mlflow_run=Path("run.json")))
+    Path("run.json").write_text(json.dumps({"mlflow_run": "a1b2"}))
+    assert shown.markdown("done") == f"done\n\n{line}\n"
+
+
+def test_artifact_key_has_only_what_prefect_takes() -> None:
+    assert artifact_key("Fit_photos@a/b.jpg") == "fit-photos-a-b-jpg"
