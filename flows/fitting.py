@@ -25,7 +25,7 @@ Alias = Literal["champion", "candidate"]
 Number = Annotated[int, Field(ge=0)]
 
 
-@flow(name="fit-photo", flow_run_name="{photo}")
+@flow(name="fit-photo")
 def fit_photo(photo: str, face: Number = 0, model: Alias = "champion", version: Number = 0, name: str = "",
               track: bool = False, track_photo: bool = False, config: FitConfig = DEFAULTS) -> str:
     """Find the parameters of the face in a photo.

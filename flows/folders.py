@@ -30,7 +30,7 @@ class BatchError(FacennError, RuntimeError):
     """Batches that failed for another reason than a photo; the others are done."""
 
 
-@flow(name="fit-folder", flow_run_name="{photos}")
+@flow(name="fit-folder")
 def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name: str = "",
                at_once: Annotated[int, Field(ge=1, le=64)] = 1, cluster: str = "", track: bool = False,
                track_photo: bool = False, config: FitConfig = DEFAULTS) -> str:

@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from graphlib import TopologicalSorter
 from itertools import takewhile
 
@@ -18,6 +18,7 @@ from prefect.states import Completed
 from facenn.errors import FacennError
 from flows.commands import Commands
 from flows.limits import gpu_slot
+from flows.orphans import alive
 from flows.pages import Shown, artifact_key
 from flows.stages import Stage, read_stages, select
 
@@ -57,6 +58,14 @@ def pipeline(targets: list[str] = [], force: bool = False) -> dict[str, str]:  #
         StageError: a stage failed.
     """
     stages = select(read_stages(), targets)
+    with alive():
+        states = _run(stages, {name for name in stages if force and (not targets or name in targets)})
+    _raise_failures(states)
+    return {name: state.name or "" for name, state in states.items()}
+
+
+def _run(stages: Mapping[str, Stage], forced: Collection[str]) -> dict[str, State[None]]:
+    """Run stages in their order, those that are independent at once; the state that each came to."""
     commands = Commands()
     futures: dict[str, PrefectFuture[State[None]]] = {}
     try:
@@ -65,14 +74,12 @@ def pipeline(targets: list[str] = [], force: bool = False) -> dict[str, str]:  #
             run = run_stage.with_options(
                 name=name, task_run_name=name, retry_delay_seconds=list(RETRY_DELAYS),
                 retries=len(RETRY_DELAYS) if stage.meta.resumable else 0)
-            futures[name] = run.submit(stage, commands, force=force and (not targets or name in targets),
+            futures[name] = run.submit(stage, commands, force=name in forced,
                                        wait_for=[futures[need] for need in stage.needs], return_state=False)
         wait(list(futures.values()))
     finally:  # a cancelled run must not go on unseen
         commands.end()
-    states = {name: future.state for name, future in futures.items()}
-    _raise_failures(states)
-    return {name: state.name or "" for name, state in states.items()}
+    return {name: future.state for name, future in futures.items()}
 
 
 def _was_killed(_task: Task[..., State[None]], _run: TaskRun, state: State[None]) -> bool:

@@ -37,14 +37,14 @@ def read_pid(process: "subprocess.Popen[str]") -> int:
 
 def test_guard_hands_on_output_and_exit_code() -> None:
     with guarded("sh", "-c", "echo said; exit 7") as process:
-        assert process.communicate()[0] == "said\n"
-    assert process.returncode == 7
+        assert process.stdout is not None  # communicate() would close its standard input, and so end it
+        assert process.stdout.read() == "said\n"
+        assert process.wait() == 7
 
 
 def test_guard_tells_a_signal_as_shells_do() -> None:
     with guarded("sh", "-c", "kill -9 $$") as process:
-        process.communicate()
-    assert process.returncode == 128 + signal.SIGKILL
+        assert process.wait() == 128 + signal.SIGKILL
 
 
 def test_guard_ends_grandchildren_when_its_starter_lets_go() -> None:

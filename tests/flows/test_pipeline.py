@@ -127,7 +127,7 @@ def test_pipeline_with_a_failing_stage_does_not_run_what_depends_on_it(project: 
 
 def test_pipeline_tries_a_killed_stage_again_that_continues(
         project: Path, prefect_server: None, no_delay: None, caplog: pytest.LogCaptureFixture) -> None:
-    deaths = {"itself": "os.kill(os.getpid(), 9)", "dvc": "os.kill(os.getppid(), 9)",
+    deaths = {"itself": "os.kill(os.getpid(), 9)", "starter": "os.kill(os.getppid(), 9)",
               "worker": "os._exit(os.EX_TEMPFAIL)"}
     define(project, *(stage(name, DIES_ONCE.format(name=name, death=death), outs=name, meta="resumable: true")
                       for name, death in deaths.items()))
