@@ -14,6 +14,7 @@ import typer
 from facenn.config import PARAMS, Params, Section, load_params
 from facenn.errors import ConfigError, FacennError, MissingFileError, ProgramError
 from facenn.steps.places import (
+    CHAMPION,
     MODELS,
     PRETRAINED,
     RENDERS,
@@ -276,6 +277,16 @@ def convert(packages: Annotated[Path | None, typer.Option(
 
     for file in step(out, packages):
         print(f"{file.name:24s} {file.bytes:>10d} {file.sha256}")
+
+
+@app.command("export-onnx")
+def export_onnx(model: Annotated[Path, typer.Option(help="Imitator file")] = CHAMPION,
+                out: Annotated[Path, typer.Option(help="The file to write")] = RUNS / "imitator.onnx") -> None:
+    """Write an Imitator for other programs, as ONNX, and check that it draws the same there."""
+    from facenn.steps.export import export_onnx as step
+
+    written = step(model, out)
+    print(f"{written.bytes} bytes in {written.path}; its pictures differ by at most {written.difference:.1e}")
 
 
 @app.command("build-head")
