@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -238,3 +239,15 @@ def test_cli_refuses_bad_input_in_one_line(project: Path, arguments: tuple[str, 
     assert result.returncode == 2
     assert expected in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_cli_tells_a_killed_worker_from_bad_input_by_its_exit_code(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def killed() -> None:
+        raise BrokenProcessPool("A process in the process pool was terminated abruptly")
+
+    monkeypatch.setattr(cli, "app", killed)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == os.EX_TEMPFAIL
+    assert re.fullmatch(r"facenn: .* one was killed, .*\n", capsys.readouterr().err)

@@ -223,10 +223,15 @@ def test_validate_replaces_the_findings_of_an_earlier_run(valid: Path, tmp_path:
     assert json.loads((tmp_path / "validation.json").read_text())["passed"]
 
 
-def test_validate_refuses_a_folder_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
+def test_validate_refuses_a_folder_that_cannot_be_read_and_leaves_no_older_findings(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    validate(folder, out, min_rows=6, side=SIDE)
     (folder / "faces.parquet").write_bytes(b"PAR1")
     with pytest.raises(FormatError, match=r"faces\.parquet"):
-        validate(folder, tmp_path / "out", min_rows=6, side=SIDE)
+        validate(folder, out, min_rows=6, side=SIDE)
+    assert list(out.glob("validation.*")) == []
 
 
 def test_scan_measures_what_a_picture_is(folder: Path) -> None:
