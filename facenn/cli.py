@@ -45,6 +45,7 @@ def main() -> None:
 
     A worker process that was killed is one line and exit code 75: the same command may do better another time.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded; spinning threads starve others
     try:
         app()
     except (FacennError, OSError) as error:  # a full disk or a folder without rights is for the user to mend, too

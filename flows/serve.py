@@ -4,6 +4,7 @@ With ``--pool NAME`` the flows are entered for a work pool instead, whose worker
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m flows.serve", description=__doc__)
     parser.add_argument("--pool", help="Enter the flows for this work pool and end")
     pool = parser.parse_args().pool
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of the runs: threads that spin starve what runs beside them
     try:
         offered = deployments(pool)
         if not PREFECT_API_URL.value():
