@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # the step imports torch
     from facenn.steps.photos import FitReport, Refusal
 
 SHOWN = 24  # fits of a folder with their pictures
-SMALL = 16_000  # characters of a picture in a table of many
+SIDE, SMALL = 300, 120  # pixels: two stand side by side on the run's page, or many below each other
 
 
 class Progress:
@@ -44,14 +44,13 @@ def fit_markdown(report: "FitReport") -> str:
     from facenn.report.summary import dlib_measure, sface_measure
 
     title, drawn = _drawn(report)
-    lines = [f"| photo | {title} |", "|---|---|",
-             f"| ![photo]({data_uri(report.folder / 'photo.png')}) | ![{title}]({data_uri(drawn)}) |", ""]
+    photo, face = (data_uri(picture, side=SIDE) for picture in (report.folder / "photo.png", drawn))
+    lines = [f"| photo | {title} |", "|---|---|", f"| ![photo]({photo}) | ![{title}]({face}) |", ""]
     if report.likeness is None:
         lines.append("No likeness: the picture beside the photo shows no face that the networks find, "
                      "or is not the engine's.")
     else:
-        lines += ["| measure | value | meaning |", "|---|---|---|"]
-        lines += [f"| {m.name} | {m.value:.3f} | {m.explanation} |"
+        lines += [f"- **{m.name} {m.value:.3f}**: {m.explanation}"
                   for m in (dlib_measure(report.likeness.dlib), sface_measure(report.likeness.sface))]
     page = (report.folder / "report.html").resolve()
     lines += ["", f"![losses by step]({data_uri(report.folder / 'losses.png')})", "",
@@ -71,8 +70,8 @@ def folder_markdown(fitted: Sequence["FitReport"], refused: Sequence["Refusal"])
     for report in fitted[:SHOWN]:
         _, drawn = _drawn(report)
         dlib = f"{report.likeness.dlib:.3f}" if report.likeness else ""
-        lines.append(f"| {_cell(report.photo)} | ![photo]({data_uri(report.folder / 'photo.png', limit=SMALL)}) | "
-                     f"![fitted]({data_uri(drawn, limit=SMALL)}) | {dlib} | `{report.folder / 'report.html'}` |")
+        lines.append(f"| {_cell(report.photo)} | ![photo]({data_uri(report.folder / 'photo.png', side=SMALL)}) | "
+                     f"![fitted]({data_uri(drawn, side=SMALL)}) | {dlib} | `{report.folder / 'report.html'}` |")
     if len(fitted) > SHOWN:
         lines += ["", f"and {len(fitted) - SHOWN} more, a folder each"]
     if refused:

@@ -7,11 +7,12 @@ from pathlib import Path
 SHRINK = 0.8  # of width and height, until a picture fits
 
 
-def data_uri(path: Path, *, limit: int | None = None) -> str:
+def data_uri(path: Path, *, side: int | None = None, limit: int | None = None) -> str:
     """A picture file as the address of a JPEG that carries its own bytes.
 
     Args:
         path: any picture.
+        side: pixels of a square that a larger picture is shrunk into. None: as large as it is.
         limit: characters that the address may have; a larger picture is shown smaller. None: as it is.
     """
     from PIL import Image
@@ -19,6 +20,8 @@ def data_uri(path: Path, *, limit: int | None = None) -> str:
     from facenn.images import JPEG_QUALITY, read_pixels
 
     picture = Image.fromarray(read_pixels(path))
+    if side is not None:
+        picture.thumbnail((side, side))
     while True:
         encoded = io.BytesIO()
         picture.save(encoded, "JPEG", quality=JPEG_QUALITY)

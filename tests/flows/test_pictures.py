@@ -22,6 +22,12 @@ def test_data_uri_carries_a_picture_as_it_is(tmp_path: Path) -> None:
     assert opened(data_uri(noisy(tmp_path / "a.png", 32))).size == (64, 32)
 
 
+def test_data_uri_shrinks_a_picture_into_a_square_and_enlarges_none(tmp_path: Path) -> None:
+    picture = noisy(tmp_path / "a.png", 32)
+    assert opened(data_uri(picture, side=20)).size == (20, 10)
+    assert opened(data_uri(picture, side=200)).size == (64, 32)
+
+
 def test_data_uri_shrinks_a_picture_until_it_fits(tmp_path: Path) -> None:
     picture = noisy(tmp_path / "a.png", 128)
     address = data_uri(picture, limit=10_000)
