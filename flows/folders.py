@@ -9,7 +9,6 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
-from prefect.utilities.annotations import quote
 from pydantic import Field
 
 from facenn.config import FitConfig
@@ -77,7 +76,7 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
     batches = [jobs[i:i + config.batch] for i in range(0, len(jobs), config.batch)]
     get_run_logger().info("fitting %d photos in %d batches into %s", len(jobs), len(batches), out)
     with alive(), nullcontext() if cluster else gpu_slot(choose_device()), _runner(at_once, cluster) as runner:
-        futures = [runner.submit(fit_batch, {"jobs": quote(batch), "opening": quote(opening)}) for batch in batches]
+        futures = [runner.submit(fit_batch, {"jobs": batch, "opening": opening}) for batch in batches]
         outcomes = _gather(futures, Progress(len(batches), key="fit-progress", description=f"Batches of {folder.name}"))
     summarise(out / "summary.json", outcomes)
     from facenn.steps.photos import FitReport, Refusal
