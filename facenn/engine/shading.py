@@ -26,7 +26,6 @@ from facenn.engine.canvas import (
 )
 from facenn.engine.rasterizer import (
     ATTRIBUTES,
-    BLUE,
     CLOTH,
     EYE,
     FACE_X,
@@ -80,49 +79,55 @@ BROW_ACROSS, BROW_UP = (f4((front.RIGHT - front.LEFT) / (brow.RIGHT - brow.LEFT)
 SEAM = f4(0.02)  # difference of texture coordinates within a pixel from which they are not averaged
 LID_REACH = 0.06  # decimetres over which a lid darkens the eye below it
 
+LANES = 128  # samples of one material that are shaded together, by the processor's vector instructions
+MIXED = -2  # of a pixel: its samples show several materials
+# rows of the table of these samples, after their attributes: what is looked up of each, then what follows from it
+TEXEL = ATTRIBUTES  # as many as the skin texture has channels
+PAINT = TEXEL + 16  # as many as the face canvas has channels
+(COLUMN, SHARE, ABOVE, BELOW, LINE, COVER, VIEW_X, VIEW_Y, VIEW_Z, MOTTLED, FLUSHED, STUBBLE, BEARD, PAINTED_HAIR,
+ LEANS_X, LEANS_Y, RELIEF) = range(PAINT + SAMPLED, PAINT + SAMPLED + 17)
+RESULT = RELIEF + 1  # three: linear colour
+ROWS = RESULT + 3
+# hair has no layers: it keeps its own values in their rows
+TANGENT, STRAND, BRIGHT, OF_STRAND, WHITE = PAINT, PAINT + 3, MOTTLED, FLUSHED, STUBBLE
+
+# what skin takes from, or leaves of, red, green and blue light
+HOLLOW, SPOT, RING = ((f4(0.60), f4(0.72), f4(0.70)), (f4(0.35), f4(0.5), f4(0.6)), (f4(0.30), f4(0.38), f4(0.28)))
+FLUSHES, BLUSHES = (f4(1.12), f4(0.72), f4(0.70)), (f4(1.08), f4(0.55), f4(0.55))
+LIP, LIP_DARKER, INSIDE = ((f4(1.00), f4(0.72), f4(0.86)), (f4(0.40), f4(0.50), f4(0.50)),
+                           (f4(0.45), f4(0.12), f4(0.12)))
+DEEP_MOUTH, TEETH = (f4(0.16), f4(0.07), f4(0.07)), (f4(0.66), f4(0.60), f4(0.52))
+
 _linear = np.linspace(0, 8, 4096) * 0.72
 _filmic = (_linear * (2.51 * _linear + 0.03)) / (_linear * (2.43 * _linear + 0.59) + 0.14)
 TONE_CURVE: Floats = (np.clip(_filmic, 0, 1) ** (1 / 2.2) * 255).astype(np.float32)
 """4096 output levels for linear light 0..8: a filmic shoulder, then gamma 2.2."""
 
 
-@nb.njit(fastmath=True, inline="always")
-def _sample(texture: Bytes, u: f4, v: f4, channels: int, out: Floats) -> None:
-    """Bilinear lookup of the first ``channels`` channels, scaled to 0..1."""
+@nb.njit(forceinline=True)
+def _at(row: int, lane: int) -> int:
+    """Where a lane keeps its entry of a row: rows lie a constant apart, so the compiler sees that they differ."""
+    return row * LANES + lane
+
+
+@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+def _sample(texture: Bytes, u: f4, v: f4, channels: int, S: Floats, row: int, lane: int) -> None:
+    """Bilinear lookup of the first ``channels`` channels, scaled to 0..1, into as many rows."""
     height, width = texture.shape[0], texture.shape[1]
     x, y = u * f4(width) - f4(0.5), (f4(1) - v) * f4(height) - f4(0.5)
-    column, row = math.floor(x), math.floor(y)
-    fx, fy = x - f4(column), y - f4(row)
-    column, row = min(max(column, 0), width - 2), min(max(row, 0), height - 2)
+    column, line = math.floor(x), math.floor(y)
+    fx, fy = x - f4(column), y - f4(line)
+    column, line = min(max(column, 0), width - 2), min(max(line, 0), height - 2)
     scale = f4(1 / 255)
     w00, w01 = (f4(1) - fx) * (f4(1) - fy) * scale, fx * (f4(1) - fy) * scale
     w10, w11 = (f4(1) - fx) * fy * scale, fx * fy * scale
     for c in range(channels):
-        out[c] = (f4(texture[row, column, c]) * w00 + f4(texture[row, column + 1, c]) * w01
-                  + f4(texture[row + 1, column, c]) * w10 + f4(texture[row + 1, column + 1, c]) * w11)
+        S[_at(row + c, lane)] = (f4(texture[line, column, c]) * w00 + f4(texture[line, column + 1, c]) * w01
+                                 + f4(texture[line + 1, column, c]) * w10
+                                 + f4(texture[line + 1, column + 1, c]) * w11)
 
 
-@nb.njit(fastmath=True, inline="always")
-def _half_dot(lx: f4, ly: f4, lz: f4, vx: f4, vy: f4, vz: f4,
-              nx: f4, ny: f4, nz: f4) -> f4:
-    """Cosine between n and the half vector of l and v."""
-    hx, hy, hz = lx + vx, ly + vy, lz + vz
-    return (nx * hx + ny * hy + nz * hz) / math.sqrt(hx * hx + hy * hy + hz * hz)
-
-
-@nb.njit(fastmath=True, inline="always")
-def _mix(a: f4, b: f4, t: f4) -> f4:
-    t = clamp01(t)
-    return a * (f4(1) - t) + b * t
-
-
-@nb.njit(fastmath=True, inline="always")
-def _smooth(low: f4, high: f4, x: f4) -> f4:
-    t = clamp01((x - low) / (high - low))
-    return t * t * (f4(3) - f4(2) * t)
-
-
-@nb.njit(fastmath=True, inline="always")
+@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
 def _nearest(texture: Bytes, u: f4, v: f4, channel: int) -> int:
     height, width = texture.shape[0], texture.shape[1]
     row = min(max(int((f4(1) - v) * f4(height)), 0), height - 1)
@@ -130,15 +135,41 @@ def _nearest(texture: Bytes, u: f4, v: f4, channel: int) -> int:
     return int(texture[row, column, channel])
 
 
-@nb.njit(fastmath=True, inline="always")
-def _brow(brows: Bytes, x: f4, y: f4, strengths: Floats, b: Floats) -> f4:
+@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+def _mix(a: f4, b: f4, t: f4) -> f4:
+    t = clamp01(t)
+    return a * (f4(1) - t) + b * t
+
+
+@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+def _smooth(low: f4, high: f4, x: f4) -> f4:
+    t = clamp01((x - low) / (high - low))
+    return t * t * (f4(3) - f4(2) * t)
+
+
+@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+def _signed(share: f4) -> f4:
+    """-1..1 of a channel of SIGNED."""
+    return (share - f4(128 / 255)) * f4(2)
+
+
+@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+def _half_dot(lx: f4, ly: f4, lz: f4, vx: f4, vy: f4, vz: f4,
+              nx: f4, ny: f4, nz: f4) -> f4:
+    """Cosine between n and the half vector of l and v."""
+    hx, hy, hz = lx + vx, ly + vy, lz + vz
+    return (nx * hx + ny * hy + nz * hz) / math.sqrt(hx * hx + hy * hy + hz * hz)
+
+
+@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+def _brow(brows: Bytes, x: f4, y: f4, strengths: Floats, S: Floats, lane: int) -> f4:
     """Cover of the eyebrow at a place of the face canvas."""
     u, v = (x - BROW_LEFT) * BROW_ACROSS, (y - BROW_LOW) * BROW_UP
     if u <= f4(0) or u >= f4(1) or v <= f4(0) or v >= f4(1):
         return f4(0)
-    _sample(brows, u, v, 3, b)
-    along = b[brow.ALONG] * f4(brow.ALONG_RANGE) + f4(brow.ALONG_LOW)
-    hairs, across = b[brow.HAIRS], b[brow.ACROSS] * f4(brow.ACROSS_RANGE)
+    _sample(brows, u, v, 3, S, RESULT, lane)
+    along = S[_at(RESULT + brow.ALONG, lane)] * f4(brow.ALONG_RANGE) + f4(brow.ALONG_LOW)
+    hairs, across = S[_at(RESULT + brow.HAIRS, lane)], S[_at(RESULT + brow.ACROSS, lane)] * f4(brow.ACROSS_RANGE)
     width = f4(0.55) + f4(1.25) * strengths[BROW_THICKNESS]
     tail = f4(0.60) + f4(0.46) * strengths[BROW_LENGTH]
     edge = _smooth(width, width * f4(0.45), across + f4(0.25) - f4(0.5) * hairs)
@@ -149,246 +180,308 @@ def _brow(brows: Bytes, x: f4, y: f4, strengths: Floats, b: Floats) -> f4:
     return seen
 
 
-@nb.njit(fastmath=True, inline="always")
-def _scalp(distance: f4, receded: f4, strengths: Floats) -> f4:
-    """Cover of painted hair, from the encoded distances to both hairlines."""
-    above = receded if strengths[RECEDES] > f4(0) else distance
-    degrees = (above - f4(128 / 255)) * f4(2 * HAIRLINE_RANGE) - strengths[HAIRLINE]
-    return _smooth(f4(-5), f4(5), degrees)
+@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+def _scalp(above: f4, offset: f4) -> f4:
+    """Cover of painted hair, from the encoded distance to the hairline and the degrees by which that is moved."""
+    return _smooth(f4(-5), f4(5), (above - f4(128 / 255)) * f4(2 * HAIRLINE_RANGE) - offset)
 
 
-@nb.njit(fastmath=True, inline="always")
-def _albedo(t: Floats, f: Floats, brow_cover: f4, groove: f4, colours: Floats, strengths: Floats, out: Floats) -> None:
-    """Diffuse colour of skin with everything painted on it, from one sample of either map.
-
-    Painted hair is darker than cards of the same colour: short hairs shadow each other.
-    """
-    mottle, flush = (t[MOTTLE] - f4(128 / 255)) * f4(2), (t[FLUSH] - f4(128 / 255)) * f4(2)
-    flush *= (f4(1.0) + f4(0.4) * strengths[BLUSH_STRENGTH]) * strengths[FLUSH_STRENGTH]
-    mottle *= strengths[MOTTLE_STRENGTH]
-    grows = clamp01(t[JAW] + t[CHIN] + t[MOUSTACHE])
-    stubble = grows * (f4(0.25) + f4(0.5) * t[DOTS]) * strengths[STUBBLE_STRENGTH]
-    beard = max(t[JAW] * strengths[JAW_STRENGTH], max(t[CHIN] * strengths[CHIN_STRENGTH],
-                                                      t[MOUSTACHE] * strengths[MOUSTACHE_STRENGTH]))
-    beard = clamp01(beard * (f4(0.85) + f4(0.30) * t[STRANDS]))
-    scalp = _scalp(t[SCALP], t[RECEDED], strengths) * (f4(0.90) + f4(0.15) * t[STRANDS])
-    scalp = clamp01(scalp) * strengths[SCALP_STRENGTH]
-    pale = clamp01(colours[TONE, 1] * f4(2.6))
-    for c in range(3):
-        tone, hair = colours[TONE, c], colours[HAIR_COLOUR, c]
-        if c == 0:
-            hollow, spot, flushed, blushed = f4(0.60), f4(0.35), tone * f4(1.12), tone * f4(1.08)
-            lip, inside, ring = tone * (f4(1.00) - f4(0.40) * strengths[LIP_TONE]), tone * f4(0.45), f4(0.30)
-        elif c == 1:
-            hollow, spot, flushed, blushed = f4(0.72), f4(0.5), tone * f4(0.72), tone * f4(0.55)
-            lip, inside, ring = tone * (f4(0.72) - f4(0.50) * strengths[LIP_TONE]), tone * f4(0.12), f4(0.38)
-        else:
-            hollow, spot, flushed, blushed = f4(0.70), f4(0.6), tone * f4(0.70), tone * f4(0.55)
-            lip, inside, ring = tone * (f4(0.86) - f4(0.50) * strengths[LIP_TONE]), tone * f4(0.12), f4(0.28)
-        a = _mix(tone * (f4(1) + mottle * f4(0.22)), flushed, flush)
-        a *= f4(1) - t[DARK] * hollow
-        a *= f4(1) - groove * hollow * f4(0.5)
-        a *= f4(1) - f[CIRCLES] * strengths[CIRCLE_STRENGTH] * ring
-        a *= f4(1) - f[FRECKLES] * strengths[FRECKLE_STRENGTH] * spot * (f4(0.4) + f4(0.6) * pale)
-        a *= f4(1) - f[MOLES] * strengths[MOLE_STRENGTH] * (f4(0.4) + f4(0.8) * spot)
-        a = _mix(a, _mix(lip, colours[LIP_COLOUR, c], strengths[LIP_STRENGTH]), t[LIPS] * f4(0.85))
-        a = _mix(a, inside, t[INNER_MOUTH])
-        a = _mix(a, blushed, f[BLUSH] * strengths[BLUSH_STRENGTH] * f4(0.6))
-        a = _mix(a, colours[SHADOW_COLOUR, c], f[EYE_SHADOW] * strengths[SHADOW_STRENGTH])
-        a = _mix(a, f4(0.01), f[LINER] * (f4(0.25) + strengths[LINER_STRENGTH] + f4(1.1) * strengths[LASH_STRENGTH]))
-        a = _mix(a, hair * f4(0.33) + tone * f4(0.12), stubble)
-        a = _mix(a, hair * (f4(0.30) + f4(0.26) * t[STRANDS]), beard)
-        a = _mix(a, hair * (f4(0.34) + f4(0.20) * t[STRANDS]), scalp)
-        out[c] = _mix(a, hair * (f4(0.95) - f4(0.60) * strengths[BROW_DEPTH]), brow_cover)
-
-
-@nb.njit(fastmath=True, inline="always")
-def _skin(A: Floats, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4, nz: f4,
-          texture: Bytes, canvas: Bytes, brows: Bytes, colours: Floats, strengths: Floats, directions: Floats,
-          lights: Floats, o: Floats, t: Floats, f: Floats) -> None:
-    """Diffuse skin and a GGX-like highlight of three lights; the darker the skin, the rougher.
-
-    Lines and pores lean the normal; the light of the vertices follows to first order.
-    """
-    _sample(texture, A[U], A[V], 16, t)
-    line = f4(0)
-    if _nearest(canvas, A[FACE_X], A[FACE_Y], PAINTED) > 0:
-        _sample(canvas, A[FACE_X], A[FACE_Y], SAMPLED, f)
-        zone = _nearest(canvas, A[FACE_X], A[FACE_Y], ZONE)
-        if zone > 0:
-            line = strengths[FIRST_ZONE + zone - 1]
-    else:
-        f[:] = f4(0)
-    hairless = f4(1) - _scalp(t[SCALP], t[RECEDED], strengths) * strengths[SCALP_STRENGTH]
-    pores = strengths[PORE_STRENGTH] * hairless
-    lean_x = (f[LEAN_X] - f4(128 / 255)) * f4(2) * line + (t[PORES_X] - f4(128 / 255)) * f4(2) * pores
-    lean_y = (f[LEAN_Y] - f4(128 / 255)) * f4(2) * line + (t[PORES_Y] - f4(128 / 255)) * f4(2) * pores
-    brow_cover = _brow(brows, A[FACE_X], A[FACE_Y], strengths, o)
-    _albedo(t, f, brow_cover, f[GROOVE] * line, colours, strengths, o)
-    relief = f4(0.12) * lean_y * A[OPEN]
-    for light in range(4):
-        facing = nx * directions[light, 0] + ny * directions[light, 1] + nz * directions[light, 2]
-        share = A[LIT] if light == 0 else A[OPEN]
-        if facing > f4(-0.1):
-            relief += f4(0.42) * lights[light, 1] * share * (lean_x * directions[light, 0]
-                                                              + lean_y * directions[light, 1])
-    for c in range(3):
-        o[c] *= max(A[RED + c] + relief, f4(0.35) * A[RED + c])
-    nx, ny = nx + f4(0.6) * lean_x, ny + f4(0.6) * lean_y  # full relief would sparkle below the size of a pixel
-    scale = f4(1) / math.sqrt(nx * nx + ny * ny + nz * nz)
-    nx, ny, nz = nx * scale, ny * scale, nz * scale
-    wet = t[LIPS] * (f4(4) * strengths[LIP_GLOSS] - f4(1.2))
-    gloss = max(t[GLOSS] + wet, f4(0)) * (f4(0.4) + f4(1.2) * strengths[OIL])
-    pale = clamp01(colours[TONE, 1] * f4(2.6))
-    rough = max(f4(0.60) - f4(0.06) * pale - f4(0.16) * gloss - f4(0.10) * strengths[OIL], f4(0.22))
-    a2 = rough * rough * rough * rough
-    view = nx * vx + ny * vy + nz * vz
-    for light in range(3):
-        lx, ly, lz = directions[light, 0], directions[light, 1], directions[light, 2]
-        facing = nx * lx + ny * ly + nz * lz
-        if facing <= f4(0):
-            continue
-        along = lx * vx + ly * vy + lz * vz
-        half = f4(1) / math.sqrt(f4(2) + f4(2) * along + f4(1e-6))
-        nh = max((facing + view) * half, f4(0))
-        spread = nh * nh * (a2 - f4(1)) + f4(1)
-        grazing = max(f4(1) - (f4(1) + along) * half, f4(0))
-        base = f4(0.026) + f4(0.03) * max(wet, f4(0)) + (f4(0.012) * gloss if light == 0 else f4(0))
-        fresnel = base + (f4(1) - base) * grazing * grazing * grazing * grazing * grazing
-        share = A[LIT] if light == 0 else A[OPEN]
-        s = a2 / (f4(3.14159) * spread * spread) * fresnel * facing * f4(0.33) * share * (f4(1) - f4(0.7) * brow_cover)
-        for c in range(3):
-            o[c] += lights[light, c] * s
-
-
-@nb.njit(fastmath=True, inline="always")
-def _eye(A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4, nz: f4,
-         colours: Floats, strengths: Floats, directions: Floats, lights: Floats, o: Floats) -> None:
-    """Sclera, iris with fibres and limbal ring, pupil, catch lights, by the angle from the gaze axis.
-
-    ``above`` and ``below`` are the distances to the lids in decimetres: they shade the ball, and the lower one
-    carries a wet line.
-    """
-    # the eye's own frame turns with the head, its light does not
-    ex, ey, ez = A[FACE_X], A[FACE_Y], A[V]
-    length = f4(1) / math.sqrt(ex * ex + ey * ey + ez * ez + f4(1e-12))
-    ex, ey, ez = ex * length, ey * length, ez * length
-    angle, around = f4(math.acos(min(max(ez, f4(-1)), f4(1)))), math.atan2(ey, ex)
-    fibre = (f4(0.5) + f4(0.22) * math.sin(around * f4(31) + f4(3) * math.sin(around * f4(7)))
-             + f4(0.20) * math.sin(around * f4(53) + angle * f4(20)))
-    rim = f4(0.34) + f4(0.14) * strengths[IRIS_SIZE]
-    iris = _smooth(rim + f4(0.012), rim - f4(0.035), angle)
-    inner = clamp01((rim * f4(0.9) - angle) / (rim * f4(0.5))) * f4(0.55)
-    limbus = f4(0.30) + f4(0.70) * _smooth(rim, rim * f4(0.72), angle)
-    pupil = _smooth(rim * f4(0.30), rim * f4(0.40), angle)
-    white = f4(1) - f4(0.42) * clamp01((angle - rim) / f4(0.75))
-    inwards = clamp01(-ex * A[U])  # u tells on which side of the nose the eye lies
-    vein = clamp01((angle - f4(0.60)) / f4(0.5)) * (f4(0.25) + f4(0.45) * inwards)
-    caruncle = _smooth(f4(0.62), f4(0.80), inwards) * f4(0.8)
-    from_above = f4(1.15) - f4(0.45) * clamp01((ey + f4(0.3)) / f4(0.65))
-    fringe = f4(0.20) + f4(0.42) * strengths[LASH_STRENGTH]  # lashes shade the ball most at their roots
-    lid = f4(1) - f4(0.48) * math.exp(-above * f4(45)) - f4(0.22) * math.exp(-below * f4(110))
-    lid = max(lid - fringe * math.exp(-above * f4(90)), f4(0.04))
-    for c in range(3):
-        coloured = (colours[IRIS_OUTER, c] * (f4(0.55) + f4(0.60) * fibre) * (f4(1) - inner)
-                    + colours[IRIS_INNER, c] * inner) * limbus
-        coloured = (f4(0.006) * (f4(1) - pupil) + coloured * pupil) * from_above
-        sclera = colours[SCLERA, c] * white
-        sclera = _mix(sclera, f4(0.42) if c == 0 else f4(0.24), vein)
-        sclera = _mix(sclera, f4(0.40) if c == 0 else f4(0.19), caruncle)
-        o[c] = _mix(sclera, coloured, iris) * A[RED + c] * lid
-    bulge = nz + f4(0.25) * clamp01((rim + f4(0.07) - angle) / (rim + f4(0.07)))  # the cornea
-    scale = f4(1) / math.sqrt(nx * nx + ny * ny + bulge * bulge)
-    nx, ny, nz = nx * scale, ny * scale, bulge * scale
-    wet = math.exp(-below * f4(400)) * f4(0.10)
-    for light in range(2):
-        shine = max(_half_dot(directions[light, 0], directions[light, 1], directions[light, 2], vx, vy, vz,
-                              nx, ny, nz), f4(0))
-        catch = shine ** 700 * f4(1.5) + wet * clamp01(directions[light, 2])
-        for c in range(3):
-            o[c] += catch * lights[light, c] * clamp01(above * f4(60))
-
-
-@nb.njit(fastmath=True, inline="always")
-def _hair(A: Floats, vx: f4, vy: f4, vz: f4, nx: f4, ny: f4, nz: f4,
-          strands: Bytes, colours: Floats, directions: Floats, lights: Floats, o: Floats, t: Floats) -> None:
-    """Kajiya-Kay around a tangent that falls with gravity along the surface, over light that wraps around strands.
-
-    Deep layers, where ``A[OPEN]`` is low, are darker and more saturated: light reaches them through other strands.
-    Fair strands scatter more light, so they keep less of their texture.
-    """
-    _sample(strands, A[U], A[V], 1, t)
-    if nx * vx + ny * vy + nz * vz < f4(0):
-        nx, ny, nz = -nx, -ny, -nz
-    down = f4(-0.989) * ny + f4(0.148) * nz
-    tx, ty, tz = -nx * down, f4(-0.989) - ny * down, f4(0.148) - nz * down
-    scale = f4(1) / math.sqrt(tx * tx + ty * ty + tz * tz + f4(1e-9))
-    is_open = A[OPEN]
-    fair = clamp01(colours[HAIR_COLOUR, 1] * f4(3))
-    contrast = f4(1.1) - f4(0.4) * fair
-    bright = f4(1) + contrast * (t[0] - f4(0.5)) * f4(1.6)
-    for c in range(3):
-        colour = colours[HAIR_COLOUR, c]
-        t[c] = colour * bright * (is_open + (f4(1) - is_open) * (f4(0.35) + f4(0.5) * colour))
-        o[c] = t[c] * A[RED + c] * f4(1.15)
-    for light in range(3):
-        lx, ly, lz = directions[light, 0], directions[light, 1], directions[light, 2]
-        along = _half_dot(lx, ly, lz, vx, vy, vz, tx, ty, tz) * scale
-        s = f4(1) - along * along
-        s4 = s * s * s * s
-        s12 = s4 * s4 * s4
-        facing = nx * lx + ny * ly + nz * lz
-        share = f4(0.45) + f4(0.55) * A[LIT] if light == 0 else f4(0.3) + f4(0.7) * is_open
-        diffuse = clamp01(facing * f4(0.55) + f4(0.45)) * f4(0.40)
-        shine = clamp01((facing + f4(0.2)) / f4(1.0))
-        shine = shine * shine * is_open * is_open * (f4(0.3) + f4(1.4) * clamp01(bright - f4(0.5)))
-        white = f4(0.028) * (f4(1) - f4(0.5) * fair) * s12 * s12
-        for c in range(3):
-            o[c] += lights[light, c] * share * (t[c] * diffuse + (white + t[c] * f4(0.30) * s12) * shine)
-
-
-@nb.njit(fastmath=True, inline="always")
-def _shade(kind: int, A: Floats, above: f4, below: f4, vx: f4, vy: f4, vz: f4, texture: Bytes, canvas: Bytes,
-           brows: Bytes, strands: Bytes, colours: Floats, strengths: Floats, directions: Floats, lights: Floats,
-           o: Floats, t: Floats, f: Floats) -> None:
-    nx, ny, nz = A[NX], A[NY], A[NZ]
-    scale = f4(1) / math.sqrt(nx * nx + ny * ny + nz * nz + f4(1e-12))
-    nx, ny, nz = nx * scale, ny * scale, nz * scale
-    if kind == SKIN:
-        _skin(A, vx, vy, vz, nx, ny, nz, texture, canvas, brows, colours, strengths, directions, lights, o, t, f)
-    elif kind == EYE:
-        _eye(A, above, below, vx, vy, vz, nx, ny, nz, colours, strengths, directions, lights, o)
-    elif kind == HAIR:
-        _hair(A, vx, vy, vz, nx, ny, nz, strands, colours, directions, lights, o, t)
-    elif kind == MOUTH:
-        # between lips that hardly part it is dark
-        seen = f4(1) - math.exp(-above * f4(30))
-        o[0] = _mix(f4(0.16) * colours[TONE, 0], f4(0.66), seen) * A[RED]
-        o[1] = _mix(f4(0.07) * colours[TONE, 1], f4(0.60), seen) * A[RED + 1]
-        o[2] = _mix(f4(0.07) * colours[TONE, 2], f4(0.52), seen) * A[BLUE]
-    elif kind == CLOTH:
-        rim = min(f4(0.55) + A[U] * f4(9), f4(1))
-        for c in range(3):
-            o[c] = colours[CLOTH_COLOUR, c] * A[RED + c] * rim
-    else:
-        for c in range(3):
-            o[c] = (f4(0.010) + f4(0.12) * colours[HAIR_COLOUR, c]) * A[RED + c]
-
-
-@nb.njit(fastmath=True, inline="always")
-def _skin_label(A: Floats, texture: Bytes, brows: Bytes, strengths: Floats, b: Floats) -> int:
+@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+def _skin_label(S: Floats, lane: int, texture: Bytes, strengths: Floats) -> int:
     """Label of one sample of skin; brows and painted hair count where they cover most of it."""
-    if _brow(brows, A[FACE_X], A[FACE_Y], strengths, b) > BROW_SEEN:
+    if S[_at(COVER, lane)] > BROW_SEEN:
         return BROW_LABEL
-    label = _nearest(texture, A[U], A[V], LABEL)
+    u, v = S[_at(U, lane)], S[_at(V, lane)]
+    label = _nearest(texture, u, v, LABEL)
     if strengths[SCALP_STRENGTH] > f4(0) and label != EAR_LABEL:
-        distance = f4(_nearest(texture, A[U], A[V], SCALP)) / f4(255)
-        if _scalp(distance, f4(_nearest(texture, A[U], A[V], RECEDED)) / f4(255), strengths) > SCALP_SEEN:
+        above = _nearest(texture, u, v, RECEDED if strengths[RECEDES] > f4(0) else SCALP)
+        if _scalp(f4(above) / f4(255), strengths[HAIRLINE]) > SCALP_SEEN:
             return HAIR_LABEL
     return label
 
 
-@nb.njit(fastmath=True, inline="always")
+@nb.njit(fastmath=True, error_model="numpy", cache=True)
+def _look_up_skin(S: Floats, count: int, texture: Bytes, canvas: Bytes, brows: Bytes, strengths: Floats,
+                  shown: Bytes) -> None:
+    """Fetch everything that is painted on samples of skin, and their labels."""
+    for i in range(count):
+        _sample(texture, S[_at(U, i)], S[_at(V, i)], 16, S, TEXEL, i)
+    for i in range(count):
+        x, y, line = S[_at(FACE_X, i)], S[_at(FACE_Y, i)], f4(0)
+        if _nearest(canvas, x, y, PAINTED) > 0:
+            _sample(canvas, x, y, SAMPLED, S, PAINT, i)
+            zone = _nearest(canvas, x, y, ZONE)
+            if zone > 0:
+                line = strengths[FIRST_ZONE + zone - 1]
+        else:
+            for c in range(SAMPLED):
+                S[_at(PAINT + c, i)] = f4(0)
+        S[_at(LINE, i)] = line
+    for i in range(count):
+        S[_at(COVER, i)] = _brow(brows, S[_at(FACE_X, i)], S[_at(FACE_Y, i)], strengths, S, i)
+        shown[i] = _skin_label(S, i, texture, strengths)
+
+
+@nb.njit(fastmath=True, error_model="numpy", cache=True)
+def _cover_skin(S: Floats, count: int, strengths: Floats) -> None:
+    """How much of every sample each layer of skin covers, and where lines and pores lean it."""
+    flushed = (f4(1.0) + f4(0.4) * strengths[BLUSH_STRENGTH]) * strengths[FLUSH_STRENGTH]
+    mottled, unshaven, pored = strengths[MOTTLE_STRENGTH], strengths[STUBBLE_STRENGTH], strengths[PORE_STRENGTH]
+    jaw, chin, moustache = strengths[JAW_STRENGTH], strengths[CHIN_STRENGTH], strengths[MOUSTACHE_STRENGTH]
+    hairy, offset, recedes = strengths[SCALP_STRENGTH], strengths[HAIRLINE], strengths[RECEDES] > f4(0)
+    for i in range(count):
+        S[_at(MOTTLED, i)] = _signed(S[_at(TEXEL + MOTTLE, i)]) * mottled
+        S[_at(FLUSHED, i)] = _signed(S[_at(TEXEL + FLUSH, i)]) * flushed
+        on_jaw, on_chin, on_lip = S[_at(TEXEL + JAW, i)], S[_at(TEXEL + CHIN, i)], S[_at(TEXEL + MOUSTACHE, i)]
+        grows, strand = clamp01(on_jaw + on_chin + on_lip), S[_at(TEXEL + STRANDS, i)]
+        S[_at(STUBBLE, i)] = grows * (f4(0.25) + f4(0.5) * S[_at(TEXEL + DOTS, i)]) * unshaven
+        beard = max(on_jaw * jaw, max(on_chin * chin, on_lip * moustache))
+        S[_at(BEARD, i)] = clamp01(beard * (f4(0.85) + f4(0.30) * strand))
+        scalp = _scalp(S[_at(TEXEL + RECEDED, i)] if recedes else S[_at(TEXEL + SCALP, i)], offset)
+        S[_at(PAINTED_HAIR, i)] = clamp01(scalp * (f4(0.90) + f4(0.15) * strand)) * hairy
+        pores, line = pored * (f4(1) - scalp * hairy), S[_at(LINE, i)]
+        S[_at(LEANS_X, i)] = _signed(S[_at(PAINT + LEAN_X, i)]) * line + _signed(S[_at(TEXEL + PORES_X, i)]) * pores
+        S[_at(LEANS_Y, i)] = _signed(S[_at(PAINT + LEAN_Y, i)]) * line + _signed(S[_at(TEXEL + PORES_Y, i)]) * pores
+
+
+@nb.njit(fastmath=True, error_model="numpy", cache=True)
+def _albedo(S: Floats, count: int, colours: Floats, strengths: Floats) -> None:
+    """Diffuse colour of skin with everything painted on it.
+
+    Painted hair is darker than cards of the same colour: short hairs shadow each other.
+    """
+    circles, freckles, moles = strengths[CIRCLE_STRENGTH], strengths[FRECKLE_STRENGTH], strengths[MOLE_STRENGTH]
+    blush, eye_shadow, depth = strengths[BLUSH_STRENGTH], strengths[SHADOW_STRENGTH], strengths[BROW_DEPTH]
+    liner = f4(0.25) + strengths[LINER_STRENGTH] + f4(1.1) * strengths[LASH_STRENGTH]
+    pale = clamp01(colours[TONE, 1] * f4(2.6))
+    for c in range(3):
+        tone, hair, shadow = colours[TONE, c], colours[HAIR_COLOUR, c], colours[SHADOW_COLOUR, c]
+        hollow, spot = HOLLOW[c], SPOT[c]
+        lip = _mix(tone * (LIP[c] - LIP_DARKER[c] * strengths[LIP_TONE]), colours[LIP_COLOUR, c],
+                   strengths[LIP_STRENGTH])
+        flushed, blushed, inside, ring = tone * FLUSHES[c], tone * BLUSHES[c], tone * INSIDE[c], RING[c] * circles
+        freckle, mole = spot * freckles * (f4(0.4) + f4(0.6) * pale), moles * (f4(0.4) + f4(0.8) * spot)
+        browed = hair * (f4(0.95) - f4(0.60) * depth)
+        for i in range(count):
+            strand = S[_at(TEXEL + STRANDS, i)]
+            a = _mix(tone * (f4(1) + S[_at(MOTTLED, i)] * f4(0.22)), flushed, S[_at(FLUSHED, i)])
+            a *= f4(1) - S[_at(TEXEL + DARK, i)] * hollow
+            a *= f4(1) - S[_at(PAINT + GROOVE, i)] * S[_at(LINE, i)] * hollow * f4(0.5)
+            a *= f4(1) - S[_at(PAINT + CIRCLES, i)] * ring
+            a *= f4(1) - S[_at(PAINT + FRECKLES, i)] * freckle
+            a *= f4(1) - S[_at(PAINT + MOLES, i)] * mole
+            a = _mix(a, lip, S[_at(TEXEL + LIPS, i)] * f4(0.85))
+            a = _mix(a, inside, S[_at(TEXEL + INNER_MOUTH, i)])
+            a = _mix(a, blushed, S[_at(PAINT + BLUSH, i)] * blush * f4(0.6))
+            a = _mix(a, shadow, S[_at(PAINT + EYE_SHADOW, i)] * eye_shadow)
+            a = _mix(a, f4(0.01), S[_at(PAINT + LINER, i)] * liner)
+            a = _mix(a, hair * f4(0.33) + tone * f4(0.12), S[_at(STUBBLE, i)])
+            a = _mix(a, hair * (f4(0.30) + f4(0.26) * strand), S[_at(BEARD, i)])
+            a = _mix(a, hair * (f4(0.34) + f4(0.20) * strand), S[_at(PAINTED_HAIR, i)])
+            S[_at(RESULT + c, i)] = _mix(a, browed, S[_at(COVER, i)])
+
+
+@nb.njit(fastmath=True, error_model="numpy", cache=True)
+def _light_skin(S: Floats, count: int, directions: Floats, lights: Floats) -> None:
+    """Diffuse light on skin, and its normal, leant by lines and pores.
+
+    The light of the vertices follows to first order.
+    """
+    for i in range(count):
+        S[_at(RELIEF, i)] = f4(0.12) * S[_at(LEANS_Y, i)] * S[_at(OPEN, i)]
+    for light in range(4):
+        lx, ly, lz, green = directions[light, 0], directions[light, 1], directions[light, 2], lights[light, 1]
+        for i in range(count):
+            facing = S[_at(NX, i)] * lx + S[_at(NY, i)] * ly + S[_at(NZ, i)] * lz
+            share = S[_at(LIT, i)] if light == 0 else S[_at(OPEN, i)]
+            relief = f4(0.42) * green * share * (S[_at(LEANS_X, i)] * lx + S[_at(LEANS_Y, i)] * ly)
+            S[_at(RELIEF, i)] += relief if facing > f4(-0.1) else f4(0)
+    for i in range(count):
+        relief = S[_at(RELIEF, i)]
+        for c in range(3):
+            diffuse = S[_at(RED + c, i)]
+            S[_at(RESULT + c, i)] *= max(diffuse + relief, f4(0.35) * diffuse)
+        # full relief would sparkle below the size of a pixel
+        nx, ny = S[_at(NX, i)] + f4(0.6) * S[_at(LEANS_X, i)], S[_at(NY, i)] + f4(0.6) * S[_at(LEANS_Y, i)]
+        nz = S[_at(NZ, i)]
+        scale = f4(1) / math.sqrt(nx * nx + ny * ny + nz * nz)
+        S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)] = nx * scale, ny * scale, nz * scale
+
+
+@nb.njit(fastmath=True, error_model="numpy", cache=True)
+def _shine_skin(S: Floats, count: int, colours: Floats, strengths: Floats, directions: Floats, lights: Floats
+                ) -> None:
+    """Add the GGX-like highlights of three lights; the darker the skin, the rougher."""
+    wetness, oil = f4(4) * strengths[LIP_GLOSS] - f4(1.2), strengths[OIL]
+    pale = clamp01(colours[TONE, 1] * f4(2.6))
+    for light in range(3):
+        lx, ly, lz = directions[light, 0], directions[light, 1], directions[light, 2]
+        red, green, blue = lights[light, 0], lights[light, 1], lights[light, 2]
+        for i in range(count):
+            nx, ny, nz = S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)]
+            vx, vy, vz = S[_at(VIEW_X, i)], S[_at(VIEW_Y, i)], S[_at(VIEW_Z, i)]
+            wet = S[_at(TEXEL + LIPS, i)] * wetness
+            gloss = max(S[_at(TEXEL + GLOSS, i)] + wet, f4(0)) * (f4(0.4) + f4(1.2) * oil)
+            rough = max(f4(0.60) - f4(0.06) * pale - f4(0.16) * gloss - f4(0.10) * oil, f4(0.22))
+            a2 = rough * rough * rough * rough
+            view = nx * vx + ny * vy + nz * vz
+            facing = max(nx * lx + ny * ly + nz * lz, f4(0))
+            along = lx * vx + ly * vy + lz * vz
+            half = f4(1) / math.sqrt(f4(2) + f4(2) * along + f4(1e-6))
+            nh = max((facing + view) * half, f4(0))
+            spread = nh * nh * (a2 - f4(1)) + f4(1)
+            grazing = max(f4(1) - (f4(1) + along) * half, f4(0))
+            base = f4(0.026) + f4(0.03) * max(wet, f4(0)) + (f4(0.012) * gloss if light == 0 else f4(0))
+            fresnel = base + (f4(1) - base) * grazing * grazing * grazing * grazing * grazing
+            share = S[_at(LIT, i)] if light == 0 else S[_at(OPEN, i)]
+            s = (a2 / (f4(3.14159) * spread * spread) * fresnel * facing * f4(0.33) * share
+                 * (f4(1) - f4(0.7) * S[_at(COVER, i)]))
+            S[_at(RESULT, i)] += red * s
+            S[_at(RESULT + 1, i)] += green * s
+            S[_at(RESULT + 2, i)] += blue * s
+
+
+@nb.njit(fastmath=True, error_model="numpy", cache=True)
+def _eyes(S: Floats, count: int, colours: Floats, strengths: Floats, directions: Floats, lights: Floats) -> None:
+    """Sclera, iris with fibres and limbal ring, pupil, catch lights, by the angle from the gaze axis.
+
+    Lids shade the ball, by their distance, and the lower one carries a wet line.
+    """
+    rim = f4(0.34) + f4(0.14) * strengths[IRIS_SIZE]
+    fringe = f4(0.20) + f4(0.42) * strengths[LASH_STRENGTH]  # lashes shade the ball most at their roots
+    for i in range(count):
+        above, below = S[_at(ABOVE, i)], S[_at(BELOW, i)]
+        # the eye's own frame turns with the head, its light does not
+        ex, ey, ez = S[_at(FACE_X, i)], S[_at(FACE_Y, i)], S[_at(V, i)]
+        length = f4(1) / math.sqrt(ex * ex + ey * ey + ez * ez + f4(1e-12))
+        ex, ey, ez = ex * length, ey * length, ez * length
+        angle, around = f4(math.acos(min(max(ez, f4(-1)), f4(1)))), math.atan2(ey, ex)
+        fibre = (f4(0.5) + f4(0.22) * math.sin(around * f4(31) + f4(3) * math.sin(around * f4(7)))
+                 + f4(0.20) * math.sin(around * f4(53) + angle * f4(20)))
+        iris = _smooth(rim + f4(0.012), rim - f4(0.035), angle)
+        inner = clamp01((rim * f4(0.9) - angle) / (rim * f4(0.5))) * f4(0.55)
+        limbus = f4(0.30) + f4(0.70) * _smooth(rim, rim * f4(0.72), angle)
+        pupil = _smooth(rim * f4(0.30), rim * f4(0.40), angle)
+        white = f4(1) - f4(0.42) * clamp01((angle - rim) / f4(0.75))
+        inwards = clamp01(-ex * S[_at(U, i)])  # u tells on which side of the nose the eye lies
+        vein = clamp01((angle - f4(0.60)) / f4(0.5)) * (f4(0.25) + f4(0.45) * inwards)
+        caruncle = _smooth(f4(0.62), f4(0.80), inwards) * f4(0.8)
+        from_above = f4(1.15) - f4(0.45) * clamp01((ey + f4(0.3)) / f4(0.65))
+        lid = f4(1) - f4(0.48) * math.exp(-above * f4(45)) - f4(0.22) * math.exp(-below * f4(110))
+        lid = max(lid - fringe * math.exp(-above * f4(90)), f4(0.04))
+        for c in range(3):
+            coloured = (colours[IRIS_OUTER, c] * (f4(0.55) + f4(0.60) * fibre) * (f4(1) - inner)
+                        + colours[IRIS_INNER, c] * inner) * limbus
+            coloured = (f4(0.006) * (f4(1) - pupil) + coloured * pupil) * from_above
+            sclera = colours[SCLERA, c] * white
+            sclera = _mix(sclera, f4(0.42) if c == 0 else f4(0.24), vein)
+            sclera = _mix(sclera, f4(0.40) if c == 0 else f4(0.19), caruncle)
+            S[_at(RESULT + c, i)] = _mix(sclera, coloured, iris) * S[_at(RED + c, i)] * lid
+        nx, ny, nz = S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)]
+        bulge = nz + f4(0.25) * clamp01((rim + f4(0.07) - angle) / (rim + f4(0.07)))  # the cornea
+        scale = f4(1) / math.sqrt(nx * nx + ny * ny + bulge * bulge)
+        nx, ny, nz = nx * scale, ny * scale, bulge * scale
+        wet = math.exp(-below * f4(400)) * f4(0.10)
+        for light in range(2):
+            shine = max(_half_dot(directions[light, 0], directions[light, 1], directions[light, 2], S[_at(VIEW_X, i)],
+                                  S[_at(VIEW_Y, i)], S[_at(VIEW_Z, i)], nx, ny, nz), f4(0))
+            catch = (shine ** 700 * f4(1.5) + wet * clamp01(directions[light, 2])) * clamp01(above * f4(60))
+            for c in range(3):
+                S[_at(RESULT + c, i)] += catch * lights[light, c]
+
+
+@nb.njit(fastmath=True, error_model="numpy", cache=True)
+def _hair(S: Floats, count: int, colours: Floats, directions: Floats, lights: Floats) -> None:
+    """Kajiya-Kay around a tangent that falls with gravity along the surface, over light that wraps around strands.
+
+    Deep layers, where OPEN is low, are darker and more saturated: light reaches them through other strands.
+    Fair strands scatter more light, so they keep less of their texture.
+    """
+    fair = clamp01(colours[HAIR_COLOUR, 1] * f4(3))
+    contrast = f4(1.1) - f4(0.4) * fair
+    for i in range(count):
+        nx, ny, nz = S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)]
+        away = nx * S[_at(VIEW_X, i)] + ny * S[_at(VIEW_Y, i)] + nz * S[_at(VIEW_Z, i)] < f4(0)
+        turn = f4(-1) if away else f4(1)
+        nx, ny, nz = nx * turn, ny * turn, nz * turn
+        down = f4(-0.989) * ny + f4(0.148) * nz
+        tx, ty, tz = -nx * down, f4(-0.989) - ny * down, f4(0.148) - nz * down
+        scale = f4(1) / math.sqrt(tx * tx + ty * ty + tz * tz + f4(1e-9))
+        S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)] = nx, ny, nz
+        S[_at(TANGENT, i)], S[_at(TANGENT + 1, i)], S[_at(TANGENT + 2, i)] = tx * scale, ty * scale, tz * scale
+        S[_at(BRIGHT, i)] = f4(1) + contrast * (S[_at(TEXEL, i)] - f4(0.5)) * f4(1.6)
+    for c in range(3):
+        colour = colours[HAIR_COLOUR, c]
+        for i in range(count):
+            is_open = S[_at(OPEN, i)]
+            strand = colour * S[_at(BRIGHT, i)] * (is_open + (f4(1) - is_open) * (f4(0.35) + f4(0.5) * colour))
+            S[_at(STRAND + c, i)] = strand
+            S[_at(RESULT + c, i)] = strand * S[_at(RED + c, i)] * f4(1.15)
+    for light in range(3):
+        lx, ly, lz = directions[light, 0], directions[light, 1], directions[light, 2]
+        for i in range(count):
+            is_open = S[_at(OPEN, i)]
+            along = _half_dot(lx, ly, lz, S[_at(VIEW_X, i)], S[_at(VIEW_Y, i)], S[_at(VIEW_Z, i)],
+                              S[_at(TANGENT, i)], S[_at(TANGENT + 1, i)], S[_at(TANGENT + 2, i)])
+            s = f4(1) - along * along
+            s4 = s * s * s * s
+            s12 = s4 * s4 * s4
+            facing = S[_at(NX, i)] * lx + S[_at(NY, i)] * ly + S[_at(NZ, i)] * lz
+            share = f4(0.45) + f4(0.55) * S[_at(LIT, i)] if light == 0 else f4(0.3) + f4(0.7) * is_open
+            diffuse = clamp01(facing * f4(0.55) + f4(0.45)) * f4(0.40)
+            shine = clamp01((facing + f4(0.2)) / f4(1.0))
+            shine = shine * shine * is_open * is_open * (f4(0.3) + f4(1.4) * clamp01(S[_at(BRIGHT, i)] - f4(0.5)))
+            S[_at(OF_STRAND, i)] = share * (diffuse + f4(0.30) * s12 * shine)
+            S[_at(WHITE, i)] = share * f4(0.028) * (f4(1) - f4(0.5) * fair) * s12 * s12 * shine
+        for c in range(3):
+            level = lights[light, c]
+            for i in range(count):
+                S[_at(RESULT + c, i)] += level * (S[_at(STRAND + c, i)] * S[_at(OF_STRAND, i)] + S[_at(WHITE, i)])
+
+
+@nb.njit(fastmath=True, error_model="numpy", cache=True)
+def _plain(S: Floats, kind: int, count: int, colours: Floats) -> None:
+    """The colour of what shows nothing but diffuse light: mouth, cloth and lashes."""
+    for c in range(3):
+        tone, cloth, hair = colours[TONE, c], colours[CLOTH_COLOUR, c], colours[HAIR_COLOUR, c]
+        for i in range(count):
+            if kind == MOUTH:  # between lips that hardly part it is dark
+                seen = f4(1) - math.exp(-S[_at(ABOVE, i)] * f4(30))
+                a = _mix(DEEP_MOUTH[c] * tone, TEETH[c], seen)
+            elif kind == CLOTH:
+                a = cloth * min(f4(0.55) + S[_at(U, i)] * f4(9), f4(1))
+            else:
+                a = f4(0.010) + f4(0.12) * hair
+            S[_at(RESULT + c, i)] = a * S[_at(RED + c, i)]
+
+
+@nb.njit(fastmath=True, error_model="numpy", cache=True)
+def _shade(S: Floats, kind: int, count: int, y: int, side: int, half_tangent: f4, colours: Floats, strengths: Floats,
+           directions: Floats, lights: Floats) -> None:
+    """Linear colour of the samples of one material, all in pixel row ``y``."""
+    vy = -(f4(1) - (f4(y) + f4(0.5)) / f4(side) * f4(2)) * half_tangent
+    across = f4(2) / f4(side)
+    for i in range(count):
+        nx, ny, nz = S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)]
+        scale = f4(1) / math.sqrt(nx * nx + ny * ny + nz * nz + f4(1e-12))
+        S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)] = nx * scale, ny * scale, nz * scale
+        vx = -((S[_at(COLUMN, i)] + f4(0.5)) * across - f4(1)) * half_tangent
+        vz = f4(1) / math.sqrt(vx * vx + vy * vy + f4(1))
+        S[_at(VIEW_X, i)], S[_at(VIEW_Y, i)], S[_at(VIEW_Z, i)] = vx * vz, vy * vz, vz
+    if kind == SKIN:
+        _cover_skin(S, count, strengths)
+        _albedo(S, count, colours, strengths)
+        _light_skin(S, count, directions, lights)
+        _shine_skin(S, count, colours, strengths, directions, lights)
+    elif kind == EYE:
+        _eyes(S, count, colours, strengths, directions, lights)
+    elif kind == HAIR:
+        _hair(S, count, colours, directions, lights)
+    else:
+        _plain(S, kind, count, colours)
+
+
+@nb.njit(forceinline=True)
 def _distance_to_lid(triangle: Ints, material: Ints, row: int, column: int, step: int, samples: int) -> int:
     """How many samples above (step -1) or below (+1) the same opening ends; lashes hang in it."""
     kind = material[triangle[row, column]]
@@ -402,13 +495,137 @@ def _distance_to_lid(triangle: Ints, material: Ints, row: int, column: int, step
     return samples
 
 
-@nb.njit(fastmath=True, inline="always")
-def _level(light: f4, curve: Floats) -> f4:
-    level: f4 = curve[min(max(int(light * f4(512)), 0), 4095)]
-    return level
+@nb.njit(fastmath=True, error_model="numpy", cache=True)
+def _measure_lids(S: Floats, places: Ints, count: int, y: int, triangle: Ints, material: Ints, sample_size: f4
+                  ) -> None:
+    """Decimetres from places on an eye or in a mouth to the lids or lips above and below."""
+    reach = math.ceil(f4(LID_REACH) / sample_size)
+    for i in range(count):
+        x, s = places[i] >> 2, places[i] & 3
+        row, column = 2 * y + (s >> 1), 2 * x + (s & 1)
+        S[_at(ABOVE, i)] = sample_size * f4(_distance_to_lid(triangle, material, row, column, -1, reach))
+        S[_at(BELOW, i)] = sample_size * f4(_distance_to_lid(triangle, material, row, column, 1, reach))
 
 
-@nb.njit(fastmath=True, cache=True)
+@nb.njit(fastmath=True, error_model="numpy", cache=True)
+def _interpolate(S: Floats, places: Ints, count: int, y: int, kinds: Ints, triangle: Ints, first_weight: Floats,
+                 second_weight: Floats, triangles: Ints, attributes: Floats) -> None:
+    """Attributes at places of a pixel row: of one sample, or the mean of a pixel that shows a single material.
+
+    Where a pixel straddles a seam of the texture, its first sample says where it lies on it.
+    """
+    for i in range(count):
+        x, first = places[i] >> 2, places[i] & 3
+        samples = 1 if kinds[x] == MIXED else 4
+        share = f4(1) / f4(samples)
+        S[_at(COLUMN, i)], S[_at(SHARE, i)] = f4(x), f4(0.25) * f4(samples)
+        for q in range(ATTRIBUTES):
+            S[_at(q, i)] = f4(0)
+        first_u, first_v, seam = f4(0), f4(0), False
+        w0 = w1 = w2 = f4(0)
+        for s in range(first, first + samples):
+            row, column = 2 * y + (s >> 1), 2 * x + (s & 1)
+            hit = triangle[row, column]
+            a, b, d = triangles[hit, 0], triangles[hit, 1], triangles[hit, 2]
+            p0, p1 = first_weight[row, column], second_weight[row, column]
+            p2 = f4(1) - p0 - p1
+            u = p0 * attributes[a, U] + p1 * attributes[b, U] + p2 * attributes[d, U]
+            v = p0 * attributes[a, V] + p1 * attributes[b, V] + p2 * attributes[d, V]
+            if s == first:
+                first_u, first_v = u, v
+            elif abs(u - first_u) + abs(v - first_v) > SEAM:
+                seam = True
+            w0, w1, w2 = w0 + share * p0, w1 + share * p1, w2 + share * p2
+            last = s == first + samples - 1
+            if last or triangle[2 * y + ((s + 1) >> 1), 2 * x + ((s + 1) & 1)] != hit:
+                for q in range(ATTRIBUTES):
+                    S[_at(q, i)] += w0 * attributes[a, q] + w1 * attributes[b, q] + w2 * attributes[d, q]
+                w0 = w1 = w2 = f4(0)
+        if seam:
+            S[_at(U, i)], S[_at(V, i)] = first_u, first_v
+
+
+@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+def _scan(triangle: Ints, material: Ints, y: int, background: Bytes, kinds: Ints, light: Floats, shown: Bytes
+          ) -> int:
+    """What every pixel of a row shows: its material, -1 for the background, MIXED for several; and all, as bits.
+
+    ``light`` (S, 3) begins with the share of the background, ``shown`` (S, 4) with its label.
+    """
+    found = 0
+    for x in range(kinds.shape[0]):
+        misses = 0
+        for s in range(4):
+            hit = triangle[2 * y + (s >> 1), 2 * x + (s & 1)]
+            kind = -1 if hit < 0 else material[hit]
+            if kind < 0:
+                misses += 1
+            else:
+                found |= 1 << kind
+            if s == 0:
+                kinds[x] = kind
+            elif kind != kinds[x]:
+                kinds[x] = MIXED
+        for c in range(3):
+            light[x, c] = f4(0.25) * f4(misses) * f4(background[y, x, c])
+        for s in range(4):
+            shown[x, s] = 0
+    return found
+
+
+@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+def _label(shown: Bytes, x: int) -> int:
+    """What most samples of a pixel show; a tie goes to the first."""
+    best, most = 0, 0
+    for s in range(4):
+        votes = 0
+        for q in range(4):
+            if shown[x, q] == shown[x, s]:
+                votes += 1
+        if votes > most:
+            best, most = shown[x, s], votes
+    return best
+
+
+@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+def _collect(triangle: Ints, material: Ints, kind: int, y: int, start: int, kinds: Ints, places: Ints
+             ) -> tuple[int, int]:
+    """Find what shows a material in a pixel row, from column ``start`` on, until the lanes are full.
+
+    A place is four times its column, and the sample in the pixel.
+
+    Returns:
+        The column to go on from, and the number of places found.
+    """
+    count, x = 0, start
+    while x < kinds.shape[0] and count <= LANES - 4:
+        if kinds[x] == kind:
+            places[count] = 4 * x
+            count += 1
+        elif kinds[x] == MIXED:
+            for s in range(4):
+                hit = triangle[2 * y + (s >> 1), 2 * x + (s & 1)]
+                if hit >= 0 and material[hit] == kind:
+                    places[count] = 4 * x + s
+                    count += 1
+        x += 1
+    return x, count
+
+
+@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+def _add_up(S: Floats, places: Ints, count: int, kinds: Ints, curve: Floats, labels: Bytes, light: Floats,
+            shown: Bytes) -> None:
+    """Add shaded samples to the levels of their pixels (S, 3), and their labels to those of all samples (S, 4)."""
+    for i in range(count):
+        x, s = places[i] >> 2, places[i] & 3
+        for c in range(3):
+            level = curve[min(max(int(S[_at(RESULT + c, i)] * f4(512)), 0), 4095)]
+            light[x, c] += S[_at(SHARE, i)] * level
+        for q in range(s, s + 1 if kinds[x] == MIXED else 4):
+            shown[x, q] = labels[i]
+
+
+@nb.njit(fastmath=True, error_model="numpy", cache=True)
 def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangles: Ints, material: Ints,
             attributes: Floats, texture: Bytes, canvas: Bytes, brows: Bytes, strands: Bytes, colours: Floats,
             strengths: Floats, directions: Floats, lights: Floats, curve: Floats, label_of: Bytes, half_tangent: f4,
@@ -441,85 +658,28 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
         labels: (S, S) result.
     """
     side = picture.shape[0]
-    mean, one, o = np.empty(ATTRIBUTES, f4), np.empty(ATTRIBUTES, f4), np.empty(3, f4)
-    t, total, sample_label = np.empty(16, f4), np.empty(3, f4), np.empty(4, np.int32)
-    face, reach = np.empty(SAMPLED, f4), math.ceil(f4(LID_REACH) / sample_size)
+    S, places, found_here = np.empty(ROWS * LANES, f4), np.empty(LANES, np.int32), np.empty(LANES, np.uint8)
+    kinds, light, shown = np.empty(side, np.int32), np.empty((side, 3), f4), np.empty((side, 4), np.uint8)
     for y in range(side):
+        found = _scan(triangle, material, y, background, kinds, light, shown)
+        for kind in range(LASH + 1):
+            if found & (1 << kind) == 0:
+                continue
+            start = 0
+            while start < side:
+                start, count = _collect(triangle, material, kind, y, start, kinds, places)
+                _interpolate(S, places, count, y, kinds, triangle, first_weight, second_weight, triangles, attributes)
+                found_here[:] = label_of[kind]
+                if kind == SKIN:
+                    _look_up_skin(S, count, texture, canvas, brows, strengths, found_here)
+                elif kind == HAIR:
+                    for i in range(count):
+                        _sample(strands, S[_at(U, i)], S[_at(V, i)], 1, S, TEXEL, i)
+                elif kind in (EYE, MOUTH):
+                    _measure_lids(S, places, count, y, triangle, material, sample_size)
+                _shade(S, kind, count, y, side, half_tangent, colours, strengths, directions, lights)
+                _add_up(S, places, count, kinds, curve, found_here, light, shown)
         for x in range(side):
-            kind, same = -2, True
-            for s in range(4):
-                hit = triangle[2 * y + (s >> 1), 2 * x + (s & 1)]
-                kind_here = -1 if hit < 0 else material[hit]
-                if s == 0:
-                    kind = kind_here
-                elif kind_here != kind:
-                    same = False
-            if same and kind == -1:
-                for c in range(3):
-                    picture[y, x, c] = background[y, x, c]
-                labels[y, x] = 0
-                continue
-            vx = -((f4(x) + f4(0.5)) / f4(side) * f4(2) - f4(1)) * half_tangent
-            vy = -(f4(1) - (f4(y) + f4(0.5)) / f4(side) * f4(2)) * half_tangent
-            vz = f4(1) / math.sqrt(vx * vx + vy * vy + f4(1))
-            vx, vy = vx * vz, vy * vz
-            above, below, first_u, first_v, seam = f4(0), f4(0), f4(0), f4(0), False
-            for q in range(ATTRIBUTES):
-                mean[q] = f4(0)
             for c in range(3):
-                total[c] = f4(0)
-            for s in range(4):
-                row, column = 2 * y + (s >> 1), 2 * x + (s & 1)
-                hit = triangle[row, column]
-                if hit < 0:
-                    sample_label[s] = 0
-                    for c in range(3):
-                        total[c] += f4(background[y, x, c])
-                    continue
-                w0, w1 = first_weight[row, column], second_weight[row, column]
-                w2 = f4(1) - w0 - w1
-                a, b, d = triangles[hit, 0], triangles[hit, 1], triangles[hit, 2]
-                for q in range(ATTRIBUTES):
-                    one[q] = w0 * attributes[a, q] + w1 * attributes[b, q] + w2 * attributes[d, q]
-                if same:
-                    for q in range(ATTRIBUTES):
-                        mean[q] += f4(0.25) * one[q]
-                    if s == 0:
-                        first_u, first_v = one[U], one[V]
-                    elif abs(one[U] - first_u) + abs(one[V] - first_v) > SEAM:
-                        seam = True
-                else:
-                    if material[hit] in (EYE, MOUTH):
-                        above = f4(_distance_to_lid(triangle, material, row, column, -1, reach)) * sample_size
-                        below = f4(_distance_to_lid(triangle, material, row, column, 1, reach)) * sample_size
-                    _shade(material[hit], one, above, below, vx, vy, vz, texture, canvas, brows, strands, colours,
-                           strengths, directions, lights, o, t, face)
-                    for c in range(3):
-                        total[c] += _level(o[c], curve)
-                if not same:
-                    is_skin = material[hit] == SKIN
-                    sample_label[s] = (_skin_label(one, texture, brows, strengths, o) if is_skin
-                                       else label_of[material[hit]])
-            if same:
-                if seam:
-                    mean[U], mean[V] = first_u, first_v
-                if kind in (EYE, MOUTH):
-                    above = f4(_distance_to_lid(triangle, material, 2 * y, 2 * x, -1, reach)) * sample_size
-                    below = f4(_distance_to_lid(triangle, material, 2 * y, 2 * x, 1, reach)) * sample_size
-                _shade(kind, mean, above, below, vx, vy, vz, texture, canvas, brows, strands, colours, strengths,
-                       directions, lights, o, t, face)
-                for c in range(3):
-                    picture[y, x, c] = np.uint8(_level(o[c], curve))
-                labels[y, x] = _skin_label(mean, texture, brows, strengths, o) if kind == SKIN else label_of[kind]
-                continue
-            for c in range(3):
-                picture[y, x, c] = np.uint8(total[c] * f4(0.25))
-            best, most = 0, 0
-            for s in range(4):
-                votes = 0
-                for q in range(4):
-                    if sample_label[q] == sample_label[s]:
-                        votes += 1
-                if votes > most:
-                    best, most = sample_label[s], votes
-            labels[y, x] = best
+                picture[y, x, c] = np.uint8(light[x, c])
+            labels[y, x] = _label(shown, x)
