@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+from facenn.steps.places import MLFLOW_PAGE
 from flows.pictures import data_uri
 from flows.stages import Meta
 
@@ -65,9 +66,9 @@ def _report(path: Path) -> str:
 
 
 def _mlflow(path: Path) -> str:
-    """A link into MLflow where it is a server, else the id of the run."""
+    """A link into MLflow where it has pages, else the id of the run."""
     run = str(json.loads(path.read_text(encoding="utf-8"))["mlflow_run"])
-    server = os.environ.get("MLFLOW_TRACKING_URI", "")
+    server = os.environ.get(MLFLOW_PAGE) or os.environ.get("MLFLOW_TRACKING_URI", "")
     if server.startswith(("http://", "https://")):
         return f"[All curves in MLflow]({server.rstrip('/')}/#/runs/{run})"
     return f"MLflow run `{run}`"

@@ -119,7 +119,8 @@ def run_stage(stage: Stage, commands: Commands, *, force: bool) -> State[None]:
     error = _failure(stage.name, code, lines) if code else None
     outcome = f"**{error}**" if error else "\n".join(["```text", *_own_lines(lines)[-TOLD:], "```"])
     if (markdown := shown.markdown(outcome)) is not None:
-        create_markdown_artifact(markdown, key=artifact_key(stage.name), description=f"Stage {stage.name}")
+        create_markdown_artifact(markdown, key=artifact_key(stage.name),
+                                 description=f"Stage {stage.name}: {'failed' if error else 'done'}")
     if error:
         raise error
     return Completed()

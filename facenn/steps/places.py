@@ -15,6 +15,7 @@ STATE = Path(os.environ.get("DVC_ROOT", "")) / ".facenn"
 LIBRARIES = STATE / "library"
 FETCHED = STATE / "models"  # copies out of the registry
 ALIVE = STATE / "flow-runs"  # one locked file per flow run that goes on
+MLFLOW_PAGE = "FACENN_MLFLOW_PAGE"  # variable with the address of MLflow's pages, where the store has none itself
 
 
 def choose_device(name: str | None = None) -> str:

@@ -17,7 +17,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from facenn.config import load_params
 from facenn.errors import ConfigError, MissingFileError, ProgramError
-from facenn.steps.places import ALIVE, STATE, tracking_uri
+from facenn.steps.places import ALIVE, MLFLOW_PAGE, STATE, tracking_uri
 from facenn.steps.programs import Program, Programs
 
 HOST = "127.0.0.1"  # nobody else can reach it
@@ -31,6 +31,9 @@ PREFECT = {
     **QUIET,
     "PREFECT_SERVER_UI_V2_ENABLED": "false",  # that page asks a server of amplitude.com, whatever the settings say
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # in files: a server that was killed shall still know who holds the GPU, and for how long without a word
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "5",  # until a free GPU is asked for again
     "PREFECT_RUNNER_POLL_FREQUENCY": "3",  # seconds until a run that was asked for begins
     "PYTHONUNBUFFERED": "1",  # a log holds what was said, whenever it is read
 }
@@ -84,7 +87,7 @@ def run(prefect_port: int, mlflow_port: int, *, say: Callable[[str], None], read
             if not programs.wait():
                 return
             _end_left_over_runs(prefect)
-            programs.start(_flows(prefect))
+            programs.start(_flows(prefect, mlflow))
             if not programs.wait():
                 return
             ready(Addresses(prefect, _form(prefect), mlflow, LOGS, time.monotonic() - began))
@@ -148,7 +151,7 @@ def _mlflow(port: int, store: str) -> Program:
                    lambda: _read(f"http://{HOST}:{port}/health") is not None)
 
 
-def _flows(prefect: str) -> Program:
+def _flows(prefect: str, mlflow: str) -> Program:
     """They are served once they ask for work; that the server knows them may be from an earlier time."""
     since = datetime.now(UTC)
 
@@ -157,7 +160,8 @@ def _flows(prefect: str) -> Program:
         asked = json.loads(found)["last_polled"] if found else None
         return asked is not None and datetime.fromisoformat(asked) >= since
 
-    return Program("flows", (sys.executable, "-m", "flows.serve"), _environment(prefect), LOGS / "flows.log", served)
+    return Program("flows", (sys.executable, "-m", "flows.serve"), {**_environment(prefect), MLFLOW_PAGE: mlflow},
+                   LOGS / "flows.log", served)
 
 
 def _environment(prefect: str) -> dict[str, str | None]:

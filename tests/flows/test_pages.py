@@ -15,6 +15,7 @@ REPORT = Path("report.md")
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("FACENN_MLFLOW_PAGE", raising=False)
     return tmp_path
 
 
@@ -61,11 +62,13 @@ def test_shown_pictures_stay_below_the_size_of_an_artifact() -> None:
     assert SIZE / 4 < len(text) < SIZE
 
 
-@pytest.mark.parametrize(("server", "line"), [
-    ("http://127.0.0.1:5000/", "[All curves in MLflow](http://127.0.0.1:5000/#/runs/a1b2)"),
-    ("sqlite:////tmp/mlflow.db", "MLflow run `a1b2`")])
-def test_shown_leads_to_mlflow_where_it_is_a_server(monkeypatch: pytest.MonkeyPatch, server: str, line: str) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+@pytest.mark.parametrize(("variable", "server", "line"), [
+    ("FACENN_MLFLOW_PAGE", "http://127.0.0.1:5000", "[All curves in MLflow](http://127.0.0.1:5000/#/runs/a1b2)"),
+    ("MLFLOW_TRACKING_URI", "https://mlflow.me/", "[All curves in MLflow](https://mlflow.me/#/runs/a1b2)"),
+    ("MLFLOW_TRACKING_URI", "sqlite:////tmp/mlflow.db", "MLflow run `a1b2`")])
+def test_shown_leads_to_mlflow_where_it_has_pages(
+        monkeypatch: pytest.MonkeyPatch, variable: str, server: str, line: str) -> None:
+    monkeypatch.setenv(variable, server)
     shown = Shown(Meta(mlflow_run=Path("run.json")))
     Path("run.json").write_text(json.dumps({"mlflow_run": "a1b2"}))
     assert shown.markdown("done") == f"done\n\n{line}\n"
