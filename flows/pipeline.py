@@ -130,16 +130,17 @@ def _failure(name: str, code: int, lines: list[str]) -> StageError:
     """Why a stage failed, of a kind that tells whether trying again may help."""
     told = re.search(r", exited with (-?\d+)$", (lines or [""])[-1])  # DVC's own code is another
     code = int(told[1]) if told else code
-    last = (_own_lines(lines) or lines or [""])[-1]
+    own = _own_lines(lines)
     number = -code if code < 0 else code - 128
     if number in set(signal.Signals):
-        said = f"; its last line: {last}" if last else ""
+        said = f"; its last line: {own[-1]}" if own else ""
         memory = ", perhaps because memory ran out" if number == signal.SIGKILL else ""
         kind = KilledError if number in FROM_OUTSIDE else StageError
         return kind(f"{name}: killed by {signal.Signals(number).name}{memory}{said}")
+    last = (own or lines or [f"exit code {code}"])[-1]
     if code == os.EX_TEMPFAIL:
         return KilledError(f"{name}: {last}")
-    return StageError(f"{name}: {last or f'exit code {code}'}")
+    return StageError(f"{name}: {last}")
 
 
 def _own_lines(lines: list[str]) -> list[str]:
