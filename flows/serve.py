@@ -50,13 +50,14 @@ def main() -> None:
         if not PREFECT_API_URL.value():
             raise ConfigError("expected the address of a Prefect server in PREFECT_API_URL, such as "
                               "http://127.0.0.1:4200/api of `facenn up`, got none")
-        prepare_gpu_limit()
         if pool:
+            prepare_gpu_limit()
             enter(offered, pool)
             return
         with get_client(sync_client=True) as client:
             for run in resume_orphans(client):
                 print(f"goes on: the run {run}, whose process was killed")  # noqa: T201  a program's own words
+        prepare_gpu_limit()  # after that, since a slot of a run that counts as running stays taken
     except FacennError as error:
         print(f"flows: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
