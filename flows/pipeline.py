@@ -133,6 +133,8 @@ def _failure(name: str, code: int, lines: list[str]) -> StageError:
     own = _own_lines(lines)
     number = -code if code < 0 else code - 128
     if number in set(signal.Signals):
+        shell = signal.strsignal(number) or ""  # what a shell that waited for the stage adds, "Killed"
+        own = [line for line in own if line not in (shell, f"{shell} (core dumped)")]
         said = f"; its last line: {own[-1]}" if own else ""
         memory = ", perhaps because memory ran out" if number == signal.SIGKILL else ""
         kind = KilledError if number in FROM_OUTSIDE else StageError
