@@ -27,6 +27,7 @@ from facenn.steps.places import (
 )
 
 if TYPE_CHECKING:
+    from facenn.steps.measures import Fresh
     from facenn.steps.model import Store
     from facenn.steps.photos import FitReport, Fitter
 
@@ -155,16 +156,44 @@ def train(params: Params, renders: Path = RENDERS, out: Annotated[Path, Out] = M
 
 
 @stage
-def evaluate(params: Params, renders: Path = RENDERS, model: Path = MODELS,
-             out: Annotated[Path, Out] = REPORTS / "evaluation", device: Device = None) -> None:
-    """Measure an Imitator on held-out renders: error, and recovery of their parameters."""
+def evaluate(params: Params, context: typer.Context, renders: Path = RENDERS,
+             model: Annotated[str | None, typer.Option(
+                 help=f"Result folder of a training, by default {MODELS}; with --count an Imitator as in facenn fit, "
+                 "by default the champion")] = None,
+             out: Annotated[Path | None, typer.Option(
+                 help=f"Result folder, by default {REPORTS / 'evaluation'}; with --count a .json file, by default "
+                 f"{RUNS / 'imitator.json'}, a picture beside it")] = None,
+             count: Annotated[int | None, typer.Option(
+                 help="Measure an Imitator on so many fresh faces of the embedded engine instead")] = None,
+             character: Annotated[str | None, typer.Option(
+                 help="With --count: whose faces and models; default: fit.character of params.yaml")] = None,
+             seed: Annotated[int, typer.Option(help="With --count: of the faces")] = 1,
+             fitted: Annotated[int, typer.Option(
+                 help="With --count: fit so many of them again, and measure on what the fits find, too")] = 0,
+             device: Device = None) -> None:
+    """Measure an Imitator on held-out renders, error and recovery of their parameters, or on fresh faces (--count)."""
+    for name in ("character", "seed", "fitted") if count is None else ("renders", "recovered", "promote"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ConfigError(f"expected {'' if count is None else 'no '}--count with --{name}, which is for "
+                              f"{'fresh faces' if count is None else 'held-out renders'}")
+    if count is not None:
+        from facenn.steps.measures import Fresh
+
+        fresh = Fresh(character or params.fit.character, count, seed, fitted)
+        print(_table(_measured(params, fresh, model or "champion", out or RUNS / "imitator.json", device)))
+        return
     from facenn.steps.model import evaluate as step
     from facenn.steps.model import summary
 
+    folder = Path(model or MODELS)
+    if not folder.is_dir():
+        raise ConfigError(f"expected the result folder of a training with --model, got {folder}; with --count it may "
+                          "be any Imitator")
     with _bar("recovering", params.fit.steps) as bar:
-        found = step(params.evaluate, params.fit, renders, model, out, store=_store(), device=choose_device(device),
-                     log=bar)
-    print("\n".join(f"{name:28s} {value:.4f}" for name, value in summary(found).items()))
+        found = step(params.evaluate, params.fit, renders, folder, out or REPORTS / "evaluation", store=_store(),
+                     device=choose_device(device), log=bar)
+    print(_table(summary(found)))
     print(f"champion: {found.champion.verdict}")
 
 
@@ -314,6 +343,17 @@ def _model(params: Params, wanted: str | None) -> Path | None:
     return choose_model(wanted or "champion", params.fit.character, tracking=tracking_uri())
 
 
+def _measured(params: Params, fresh: "Fresh", model: str, out: Path, device: str | None) -> Mapping[str, float]:
+    """The figures of an Imitator on fresh faces, after the bars of faces and fits."""
+    from facenn.steps.measures import measure
+    from facenn.steps.registry import choose_model
+
+    file = choose_model(model, fresh.character, tracking=tracking_uri())
+    with _bar("measuring", fresh.count) as faces, _bar("fitting", fresh.fit_steps(params.fit)) as fits:
+        return measure(file, out, fresh, params.fit, pretrained=PRETRAINED, device=choose_device(device),
+                       progress=lambda done: faces(done, {}), log=fits).figures()
+
+
 @contextmanager
 def _fitter(params: Params, model: Path | None, device: str | None) -> "Iterator[tuple[Fitter, Bar]]":
     """A fitter and the bar of its fits; before them stands the bar of the library, if it has to be drawn."""
@@ -332,6 +372,10 @@ def _store() -> "Store":
     from facenn.steps.model import Store
 
     return Store(tracking=tracking_uri(), states=STATE / "training", pretrained=PRETRAINED)
+
+
+def _table(figures: Mapping[str, float]) -> str:
+    return "\n".join(f"{name:28s} {value:.4f}" for name, value in figures.items())
 
 
 def _astronaut(path: Path) -> Path:

@@ -111,6 +111,15 @@ def test_evaluate_measures_what_training_held_out(run: Callable[..., str], proje
     assert "champion: the champion imitator-portrait.safetensors stays" in printed
 
 
+def test_evaluate_measures_any_imitator_on_fresh_faces(run: Callable[..., str], project: Path) -> None:
+    printed = run("evaluate", "--model", "candidate", "--character", "portrait", "--count", "1", "--seed", "7",
+                  "--out", "measures/candidate.json", "--device", "cpu")
+    measured = json.loads((project / "measures/candidate.json").read_text())
+    assert (measured["model"], measured["seed"], measured["faces"]) == ("imitator-portrait-1.safetensors", 7, 1)
+    assert f"{measured['l1']:.4f}" in printed
+    assert (project / "measures/candidate.png").is_file()
+
+
 def test_evaluate_lets_a_better_imitator_be_the_one_that_fits(run: Callable[..., str], project: Path) -> None:
     store, photo = local_store(project / ".facenn/mlflow"), str(ROOT / "data/photos/astronaut.jpg")
     model, = registered(store, "imitator-portrait")
@@ -230,6 +239,11 @@ def test_cli_answers_for_help_without_heavy_libraries() -> None:
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--track-photo"), "expected --track with --track-photo"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "guess"), "method: Input should be 'imitator' or"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--device", "abacus"), "expected a device such as cpu or cuda"),
+    (("evaluate", "--count", "2", "--character", "nobody"), "expected one of the embedded characters"),
+    (("evaluate", "--count", "2", "--model", "9"), "expected 9 of imitator-portrait in sqlite:"),
+    (("evaluate", "--count", "2", "--no-promote"), "expected no --count with --promote"),
+    (("evaluate", "--seed", "2"), "expected --count with --seed"),
+    (("evaluate", "--model", "champion"), "expected the result folder of a training with --model, got champion"),
     (("validate", "--params", "nowhere.yaml"), "nowhere.yaml"),
     (("build-head", "nowhere.whl"), "nowhere.whl"),
     (("inspect", "--character", "nobody"), "expected one of the embedded characters"),

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from facenn.dataset import Faces
-from facenn.evaluation import find_landmarks, held_out, likeness, recovery
+from facenn.engine.looks import LABELS
+from facenn.engine.renderer import Engine, Render
+from facenn.evaluation import PARTS, Pair, drawn_by, find_landmarks, held_out, likeness, measure_gap, recovery
 from facenn.exchange.renders import RendersFolder, write_table
-from facenn.images import read_image, write_pixels
+from facenn.images import read_image, to_tensor, write_pixels
 from facenn.networks.frozen import Frozen
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema, Slider
@@ -53,6 +55,67 @@ def test_held_out_measures_a_constant_error_exactly(faces: Faces) -> None:
     assert measured.l1 == pytest.approx(0.1, abs=1e-6)
     assert measured.psnr == pytest.approx(20, abs=1e-3)
     assert measured.ssim < 1
+
+
+@pytest.fixture(scope="module")
+def render() -> Render:
+    engine = Engine("portrait")
+    return engine.draw(engine.schema.neutral())  # bald, mouth closed
+
+
+def drawn(render: Render, picture: Tensor) -> Pair:
+    return Pair(to_tensor(render.picture), render.labels, picture)
+
+
+def test_gap_of_a_perfect_imitator_is_nothing_anywhere(render: Render, frozen: Frozen) -> None:
+    gap = measure_gap([drawn(render, to_tensor(render.picture))] * 2, frozen)
+    assert (gap.l1, gap.ssim, gap.faces, gap.seen) == (0, 1, 2, 2)
+    assert gap.landmark_px == pytest.approx(0, abs=1e-4)
+    assert gap.sface_distance == pytest.approx(0, abs=1e-5)
+    assert gap.parts == dict.fromkeys((part for part in PARTS if part != "hair"), 0)
+
+
+@pytest.mark.parametrize(("part", "labels"), [
+    ("nose", ["nose"]), ("lips", ["upper lip", "lower lip", "inner mouth"]), ("background", ["background"])])
+def test_gap_shows_the_error_of_a_part_there_and_nowhere_else(
+        render: Render, frozen: Frozen, part: str, labels: list[str]) -> None:
+    inside = torch.from_numpy(np.isin(render.labels, [LABELS.index(label) for label in labels]))
+    picture = to_tensor(render.picture)
+    darker = torch.where(inside, picture - 0.05, picture)
+    gap = measure_gap([drawn(render, darker)], frozen)
+    assert gap.parts[part] == pytest.approx(0.05, abs=1e-6)
+    assert {other for name, other in gap.parts.items() if name != part} == {0}
+    assert gap.l1 == pytest.approx(0.05 * float(inside.float().mean()), abs=1e-6)
+
+
+def test_gap_counts_the_pixels_of_a_part_in_all_faces_alike(render: Render, frozen: Frozen) -> None:
+    picture, wall = to_tensor(render.picture), LABELS.index("background")
+    small = Pair(picture, np.where(np.arange(512) < 128, render.labels, wall).astype(np.uint8), picture - 0.1)
+    whole = Pair(picture, np.full_like(render.labels, wall), picture)
+    share = float((small.labels == wall).mean())
+    assert measure_gap([small, whole], frozen).parts["background"] == pytest.approx(0.1 * share / (1 + share), abs=1e-6)
+
+
+def test_gap_of_landmarks_is_how_far_the_face_was_moved(render: Render, frozen: Frozen) -> None:
+    picture = to_tensor(render.picture)
+    gap = measure_gap([drawn(render, picture.roll(6, 2))], frozen)
+    assert gap.landmark_px == pytest.approx(6, abs=0.7)
+    assert gap.sface_distance == pytest.approx(0, abs=0.05)  # each with its own landmarks
+
+
+def test_gap_without_a_face_is_one_of_pictures_alone(frozen: Frozen) -> None:
+    grey = torch.full((3, 512, 512), 0.5)
+    gap = measure_gap([Pair(grey, np.zeros((512, 512), np.uint8), grey + 0.1)], frozen)
+    assert (gap.landmark_px, gap.sface_distance, gap.faces, gap.seen) == (None, None, 1, 0)
+    assert gap.parts == {"background": pytest.approx(0.1, abs=1e-6)}
+
+
+def test_drawn_by_enlarges_a_smaller_picture(faces: Faces) -> None:
+    parameters, pictures = faces.batch([1])
+    assert torch.equal(drawn_by(memory(faces, 0.0), parameters, side=64), pictures)
+    larger = drawn_by(memory(faces, 0.0), parameters, side=128)
+    assert larger.shape == (1, 3, 128, 128)
+    assert float((torch.nn.functional.avg_pool2d(larger, 2) - pictures).abs().mean()) < 0.02
 
 
 def test_recovery_of_the_true_parameters_has_no_error(portrait: ParameterSchema) -> None:

@@ -16,9 +16,6 @@ from facenn.errors import ConfigError, FormatError
 from facenn.evaluation import HeldOut, Recovery, find_landmarks, held_out, recovery
 from facenn.exchange.renders import TABLE_FILE, RendersFolder
 from facenn.files import replace_text
-from facenn.fitting.descent import fit
-from facenn.fitting.locks import Lock
-from facenn.fitting.target import see
 from facenn.images import to_tensor, write_image, write_pixels
 from facenn.networks.checkpoints import adopt_weights, load_imitator, save_imitator
 from facenn.networks.frozen import Frozen, load_finder, load_frozen
@@ -26,12 +23,12 @@ from facenn.networks.imitator import Imitator
 from facenn.networks.landmarks import FaceFinder
 from facenn.ranks import Ranks, joined
 from facenn.report.curves import plot_curves, write_losses_csv
+from facenn.steps.measures import fit_renders
 from facenn.steps.pictures import side_by_side, slide
 from facenn.steps.places import experiment_tags
 from facenn.steps.promotion import SEEN_FILE, Contest, Registry, challenge, write_seen
 from facenn.steps.provenance import memory, run_name, source_tags
 from facenn.steps.registry import model_name, schema_digest
-from facenn.steps.searchers import weights_of
 from facenn.steps.states import state_file
 from facenn.tracking import log_evaluation, training_run
 from facenn.training import TrainingResult
@@ -257,11 +254,8 @@ def _recover(config: EvaluateConfig, fit_config: FitConfig, folder: RendersFolde
     if not seen:
         return None
     pictures, landmarks = torch.stack([s[1] for s in seen]), torch.stack([s[2] for s in seen])
-    found = fit(see(pictures, landmarks, frozen), imitator.requires_grad_(False), folder.schema, frozen,
-                steps=fit_config.steps, rate=fit_config.rate, weights=weights_of(fit_config),
-                candidates=fit_config.candidates, seed=fit_config.seed,
-                lock=Lock.of((), folder.schema), log=log)  # what a person decides says nothing about an Imitator
-    return recovery(folder.schema, found.vectors, folder.parameters[[s[0] for s in seen]])
+    found = fit_renders(pictures, landmarks, imitator, folder.schema, frozen, fit_config, log)
+    return recovery(folder.schema, found, folder.parameters[[s[0] for s in seen]])
 
 
 def _digest(folder: RendersFolder) -> str:
