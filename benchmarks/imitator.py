@@ -35,20 +35,22 @@ from facenn.evaluation import held_out
 from facenn.exchange.renders import TABLE_FILE, RendersFolder
 from facenn.files import replace_bytes, replace_text
 from facenn.losses import imitation_loss
+from facenn.networks.architectures import CLASSES, build
+from facenn.networks.dcgan import Dcgan
 from facenn.networks.imitator import Imitator
 from facenn.networks.precision import computes_in_bf16
 from facenn.report.curves import DASHES, PALETTE
+from facenn.schedule import growth
 from facenn.steps.places import RUNS, choose_device
-from facenn.training import BETAS, train
+from facenn.training import train
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ARCHITECTURES = ("dcgan",)
 ORIGINAL_SIDE, ORIGINAL_BATCH = 512, 4
 WARM = 3  # steps that are not timed: kernels are chosen, memory is claimed
 LOOKS = 20  # at the held-out renders, per training
-COLOURED = 64  # renders whose colours are averaged into the first picture
+AVERAGED = 64  # renders whose mean is the first picture
 
 
 @dataclass(frozen=True)
@@ -121,23 +123,22 @@ class Speed:
     original: float
 
 
-def build(architecture: str, parameters: int, *, resolution: int, seed: int) -> Imitator:
-    """An untrained Imitator.
+def untrained(recipe: Recipe, parameters: int) -> Imitator:
+    """The network of a recipe.
 
     Raises:
         ConfigError: an architecture that is not offered.
     """
-    if architecture not in ARCHITECTURES:
-        raise ConfigError(f"expected an architecture among {', '.join(ARCHITECTURES)}, got {architecture!r}")
-    return Imitator(parameters, resolution=resolution, generator=torch.Generator().manual_seed(seed))
+    return build(recipe.architecture, parameters, resolution=recipe.resolution,
+                 generator=torch.Generator().manual_seed(recipe.seed))
 
 
 class OriginalRecipe:
     """The original training step: transposed convolutions in float32, 4 pictures of 512 pixels, Adam as it comes."""
 
     def __init__(self, parameters: int, device: str) -> None:
-        self._imitator = build("dcgan", parameters, resolution=ORIGINAL_SIDE, seed=0).to(device).train()
-        self._optimizer = Adam(self._imitator.parameters(), lr=1e-4, betas=BETAS)
+        self._imitator = Dcgan(parameters, resolution=ORIGINAL_SIDE).to(device).train()
+        self._optimizer = Adam(self._imitator.parameters(), lr=1e-4, betas=Dcgan.betas)
         self._vectors = torch.rand(ORIGINAL_BATCH, parameters, device=device)
         self._pictures = torch.rand(ORIGINAL_BATCH, 3, ORIGINAL_SIDE, ORIGINAL_SIDE, device=device)
 
@@ -167,9 +168,12 @@ def split_of(recipe: Recipe, count: int) -> Split:
 
 
 def time_steps(recipe: Recipe, faces: Faces, steps: int, device: str) -> Speed:
-    """Time a training's steps, each followed by one of the original recipe: what disturbs one disturbs the other."""
+    """Time a training's last steps, those that learn whole pictures, each followed by one of the original recipe.
+
+    What disturbs one disturbs the other.
+    """
     original = OriginalRecipe(faces.schema.size, device)
-    imitator = build(recipe.architecture, faces.schema.size, resolution=recipe.resolution, seed=recipe.seed)
+    imitator = untrained(recipe, faces.schema.size)
     turns: list[tuple[float, float]] = []
 
     def take_turns(step: int, figures: Mapping[str, float]) -> None:
@@ -178,7 +182,7 @@ def time_steps(recipe: Recipe, faces: Faces, steps: int, device: str) -> Speed:
 
     with tempfile.TemporaryDirectory() as folder:
         _train(imitator, faces, recipe, device, checkpoint=Path(folder) / "state.pt", steps=WARM + steps, every=1,
-               look_every=WARM + steps, log=take_turns)
+               look_every=WARM + steps, log=take_turns, grow=False)
     own, others = np.median(turns[WARM:], 0).tolist()
     return Speed(own, others)
 
@@ -200,25 +204,27 @@ def train_one(recipe: Recipe, faces: Faces, state: Path, device: str) -> Trained
         if "validation/error" in figures:
             replace_text(course, json.dumps(logged))
 
-    imitator = build(recipe.architecture, faces.schema.size, resolution=recipe.resolution, seed=recipe.seed)
+    imitator = untrained(recipe, faces.schema.size)
     parts, every = split_of(recipe, len(faces)), -(-recipe.steps // LOOKS)
-    imitator.start_from_colour(faces.batch(parts.training[:COLOURED]).pictures.mean((0, 2, 3)).tolist())
+    imitator.start_from(faces.batch(parts.training[:AVERAGED]).pictures.mean(0).cpu())
     _train(imitator, faces, recipe, device, checkpoint=state, steps=recipe.steps, every=every, look_every=every,
            log=log)
     found = held_out(imitator, faces, parts.validation)
+    phases = growth(imitator.sides, recipe.steps, recipe.batch_size, recipe.peak)
     points, before, seconds = [], 0, 0.0
     for step, figures in sorted((int(step), figures) for step, figures in logged.items()):
-        seconds += (step - before) * recipe.batch_size / figures["train/pictures_per_second"]
-        before = step
-        points.append(Point(step * recipe.batch_size, seconds, figures["validation/error"]))
+        seen = next(p for p in phases if step <= p.before + p.steps).seen_after(step)
+        seconds += (seen - before) / figures["train/pictures_per_second"]
+        before = seen
+        points.append(Point(seen, seconds, figures["validation/error"]))
     return Trained(recipe, found.l1, found.psnr, found.ssim, points)
 
 
 def _train(imitator: Imitator, faces: Faces, recipe: Recipe, device: str, *, checkpoint: Path, steps: int, every: int,
-           look_every: int, log: Callable[[int, Mapping[str, float]], None]) -> None:
+           look_every: int, log: Callable[[int, Mapping[str, float]], None], grow: bool = True) -> None:
     """Log every so many steps, look at the held-out renders and save every so many."""
     train(imitator, faces, split_of(recipe, len(faces)), steps=steps, batch_size=recipe.batch_size, peak=recipe.peak,
-          floor=recipe.floor, precision="bf16" if recipe.precision == "bf16" else "fp32", seed=recipe.seed,
+          floor=recipe.floor, grow=grow, precision="bf16" if recipe.precision == "bf16" else "fp32", seed=recipe.seed,
           device=device, checkpoint=checkpoint, save_every=look_every, validate_every=look_every, log_every=every,
           log=log, show=lambda step, picture: None)
 
@@ -264,15 +270,16 @@ def table(trained: Sequence[Trained], speeds: Mapping[str, Speed], device: str) 
     """Everything measured, as Markdown."""
     recipe = trained[0].recipe
     lines = [f"# Imitators on {device}", "",
-             f"{recipe.resolution} pixels, {recipe.batch_size} pictures a step, {recipe.precision}, judged on "
-             f"{recipe.held_out} renders that none learned from; seconds are those in training steps.", "",
+             f"{recipe.resolution} pixels, {recipe.batch_size} pictures a step, more where they are smaller, "
+             f"{recipe.precision}, judged on {recipe.held_out} renders that none learned from; seconds are those in "
+             "training steps.", "",
              "| architecture | renders | steps | pictures seen | seconds | L1 | PSNR | SSIM |",
              "|---|---:|---:|---:|---:|---:|---:|---:|"]
     for one in trained:
         r, end = one.recipe, one.course[-1]
         lines.append(f"| {r.architecture} | {r.renders} | {r.steps} | {end.pictures} | {end.seconds:.1f} | "
                      f"{one.l1:.4f} | {one.psnr:.2f} | {one.ssim:.4f} |")
-    lines += ["", "Pictures per second in a training step, and in one of the original recipe, dcgan in fp32 with "
+    lines += ["", "Whole pictures per second in a training step, and in one of the original recipe, dcgan in fp32 with "
               f"{ORIGINAL_BATCH} pictures of {ORIGINAL_SIDE} pixels, which took turns:", "",
               "| architecture | own | original recipe | ratio |", "|---|---:|---:|---:|"]
     lines += [f"| {name} | {speed.own:.1f} | {speed.original:.1f} | {speed.own / speed.original:.2f} |"
@@ -311,7 +318,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     defaults = TrainConfig()
     parser.add_argument("renders", type=Path, help="a renders folder")
     parser.add_argument("--counts", default="250,500,1000,2000", help="renders to learn from, with commas")
-    parser.add_argument("--architectures", default=",".join(ARCHITECTURES), help="with commas")
+    parser.add_argument("--architectures", default=",".join(CLASSES),
+                        help="with commas; dcgan:300:0.002,pyramid:900 gives steps and peak of their own")
     parser.add_argument("--held-out", type=int, default=64, help="renders at the end that judge (64)")
     parser.add_argument("--steps", type=int, default=defaults.steps, help="of each training")
     parser.add_argument("--timed", type=int, default=20, help="steps whose speed is measured (20)")
@@ -338,9 +346,24 @@ def recipes_of(options: argparse.Namespace, device: str) -> list[Recipe]:
         raise ConfigError(f"expected --steps and --timed of 1 or more and a --batch-size of 2 or more, got "
                           f"{options.steps}, {options.timed} and {options.batch_size}")
     bf16 = options.precision == "bf16" or (options.precision == "auto" and computes_in_bf16(torch.device(device)))
-    return [Recipe(architecture, int(count), options.held_out, options.steps, options.resolution, options.batch_size,
-                   options.peak, options.floor, "bf16" if bf16 else "fp32", options.seed)
-            for architecture in options.architectures.split(",") for count in options.counts.split(",")]
+    recipes = []
+    for architecture, steps, peak in map(_entry, options.architectures.split(",")):
+        recipes += [Recipe(architecture, int(count), options.held_out, steps or options.steps, options.resolution,
+                           options.batch_size, peak or options.peak, options.floor, "bf16" if bf16 else "fp32",
+                           options.seed) for count in options.counts.split(",")]
+    return recipes
+
+
+def _entry(text: str) -> tuple[str, int | None, float | None]:
+    """An architecture, and its own steps and learning rate where it names them."""
+    architecture, *own = text.split(":")
+    try:
+        steps, peak = int(own[0]) if own else None, float(own[1]) if own[1:] else None
+    except ValueError:
+        steps, peak = 0, 0.0
+    if own[2:] or steps == 0 or peak == 0.0:
+        raise ConfigError(f"expected an architecture, as in dcgan or dcgan:300 or dcgan:300:0.002, got {text!r}")
+    return architecture, steps, peak
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -349,7 +372,7 @@ def measure(options: argparse.Namespace) -> None:
     folder, recipes, name = RendersFolder.open(options.renders), recipes_of(options, device), device_name(device)
     for recipe in recipes:  # before hours of training, whatever is wrong with the last one
         split_of(recipe, len(folder))
-        build(recipe.architecture, folder.schema.size, resolution=recipe.resolution, seed=recipe.seed)
+        untrained(recipe, folder.schema.size)
     kept = device if fits(folder, resolution=options.resolution, device=device) else None
     faces, same = Faces(folder, resolution=options.resolution, keep_on=kept), digest_of(folder, name)
     speeds: dict[str, Speed] = {}

@@ -46,9 +46,14 @@ class ValidateConfig(Section):
 class TrainConfig(Section):
     """The Imitator's training."""
 
+    architecture: Literal["pyramid", "dcgan"] = Field(
+        "pyramid", description="pyramid: learns small pictures first and ends at a lower error in the same time; "
+        "dcgan: the network of the blog post")
     steps: Count = Field(500, description="Optimisation steps")
-    batch_size: Annotated[int, Field(ge=2)] = Field(4, description="Pictures per step, per process")
-    peak: Annotated[float, Field(gt=0)] = Field(2e-3, description="Learning rate at the start, above floor")
+    batch_size: Annotated[int, Field(ge=2)] = Field(
+        4, description="Pictures per step, per process; twice as many for each halving of their side")
+    peak: Annotated[float, Field(gt=0)] = Field(
+        8e-3, description="Learning rate at the start, above floor; 0.002 for dcgan")
     floor: Weight = Field(2e-5, description="Learning rate at the end")
     resolution: Literal[32, 64, 128, 256, 512] = Field(512, description="Side of its pictures in pixels")
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 if the device has it")
@@ -59,7 +64,7 @@ class TrainConfig(Section):
     validate_every: Count = Field(250, description="Steps between two looks at the held-out renders")
     seed: Seed = Field(0, description="Of the weights, the split and the order of the renders")
     start_from: str = Field("", description="Imitator file whose weights are the start, its parameters matched by "
-                            "name; empty for fresh weights")
+                            "name; all steps learn whole pictures then; empty for fresh weights")
 
 
 class FitConfig(Section):

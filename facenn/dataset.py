@@ -56,21 +56,21 @@ def split(count: int, *, seed: int, fraction: float) -> Split:
     return Split(np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out]))
 
 
-def rows_of_step(rows: Rows, step: int, *, batch_size: int, seed: int) -> Rows:
-    """Which faces step number ``step`` learns from: every face once per epoch, each epoch in a new order.
+def rows_after(rows: Rows, seen: int, *, batch_size: int, seed: int) -> Rows:
+    """Which faces a step learns from: every face once per epoch, each epoch in a new order.
 
     A pure function of its arguments, so that a resumed training sees what an undisturbed one would have seen.
 
     Args:
         rows: (N,) faces to draw from.
-        step: counted from 0.
-        batch_size: B faces per step; a batch may reach into the next epoch.
+        seen: how many pictures all steps before have shown.
+        batch_size: B faces of this step; a batch may reach into the next epoch.
         seed: of all orders.
 
     Returns:
         (B,) entries of ``rows``.
     """
-    epochs, places = np.divmod(np.arange(step * batch_size, (step + 1) * batch_size), len(rows))
+    epochs, places = np.divmod(np.arange(seen, seen + batch_size), len(rows))
     drawn = np.empty(batch_size, np.int64)
     for epoch in np.unique(epochs):
         order = np.random.default_rng([seed, int(epoch)]).permutation(len(rows))
@@ -78,17 +78,16 @@ def rows_of_step(rows: Rows, step: int, *, batch_size: int, seed: int) -> Rows:
     return drawn
 
 
-def noise_of_step(rows: Rows, step: int, *, batch_size: int, seed: int, schema: ParameterSchema, width: float
-                  ) -> Vector:
-    """What is added to the parameters of the faces of step number ``step``: another noise in every epoch.
+def noise_after(rows: Rows, seen: int, *, batch_size: int, seed: int, schema: ParameterSchema, width: float) -> Vector:
+    """What is added to the parameters of the faces of a step: another noise in every epoch.
 
-    A pure function of its arguments, as ``rows_of_step`` is. The original exporter replaces about one slider of a
+    A pure function of its arguments, as ``rows_after`` is. The original exporter replaces about one slider of a
     face by any value, for good; here every slider is off by a little, and choices stay.
 
     Args:
-        rows: (N,) faces that ``rows_of_step`` draws from.
-        step: counted from 0.
-        batch_size: B faces per step.
+        rows: (N,) faces that ``rows_after`` draws from.
+        seen: how many pictures all steps before have shown.
+        batch_size: B faces of this step.
         seed: with epoch and row all that the noise depends on.
         schema: of the parameters.
         width: largest noise; every one up to it, of either sign, is as likely.
@@ -97,8 +96,8 @@ def noise_of_step(rows: Rows, step: int, *, batch_size: int, seed: int, schema: 
         (B, P) noise, 0 where a choice stands.
     """
     noise = np.zeros((batch_size, schema.size), np.float32)
-    epochs = np.arange(step * batch_size, (step + 1) * batch_size) // len(rows)
-    drawn = rows_of_step(rows, step, batch_size=batch_size, seed=seed)
+    epochs = np.arange(seen, seen + batch_size) // len(rows)
+    drawn = rows_after(rows, seen, batch_size=batch_size, seed=seed)
     for one, epoch, row in zip(noise, epochs, drawn, strict=True):
         # The last number keeps these draws apart from those of the orders: zeros at the end do not count.
         generator = np.random.default_rng([seed, int(epoch), int(row), 1])
@@ -144,6 +143,18 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.renders.names)
+
+    def smaller(self, resolution: int, *, keep_on: torch.device | str) -> "Faces":
+        """The same pairs with smaller pictures.
+
+        Args:
+            resolution: side of the pictures; the same as here gives the same object.
+            keep_on: device that keeps them, decoded once, if it has the memory.
+        """
+        if resolution == self.resolution:
+            return self
+        fit = fits(self.renders, resolution=resolution, device=keep_on)
+        return Faces(self.renders, resolution=resolution, keep_on=keep_on if fit else None)
 
     @property
     def kept(self) -> bool:

@@ -5,8 +5,9 @@ import io
 import os
 import pickle
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from facenn.dataset import Faces, Rows, Split, batches, noise_of_step, rows_of_step
+from facenn.dataset import Batch, Faces, Rows, Split, batches, noise_after, rows_after
 from facenn.errors import CheckpointError, TrainingError
 from facenn.files import replacing
 from facenn.losses import imitation_loss
@@ -22,14 +23,13 @@ from facenn.networks.imitator import Imitator
 from facenn.networks.precision import computes_in_bf16
 from facenn.networks.replicas import replicated
 from facenn.ranks import ALONE, Ranks
-from facenn.schedule import quadratic_decay
+from facenn.schedule import Phase, growth
 
 Precision = Literal["fp32", "bf16", "auto"]
 Log = Callable[[int, Mapping[str, float]], None]
 Show = Callable[[int, Tensor], None]
 Settings = dict[str, str | int | float]
 
-BETAS = (0.5, 0.999)  # those of DCGAN: with few steps the low momentum ends lower
 SHOWN = 6  # faces on a sample picture
 
 
@@ -54,13 +54,14 @@ class TrainingResult:
 
 def train(
     imitator: Imitator, faces: Faces, parts: Split, *, steps: int, batch_size: int, peak: float, floor: float,
-    precision: Precision = "auto", label_noise: float = 0.0, seed: int, device: torch.device | str = "cpu",
-    checkpoint: Path, save_every: int, validate_every: int, log_every: int = 10, log: Log, show: Show,
-    ranks: Ranks = ALONE,
+    grow: bool = True, precision: Precision = "auto", label_noise: float = 0.0, seed: int,
+    device: torch.device | str = "cpu", checkpoint: Path, save_every: int, validate_every: int, log_every: int = 10,
+    log: Log, show: Show, ranks: Ranks = ALONE,
 ) -> TrainingResult:
     """Teach an Imitator to draw like the engine, in place; leaves it in eval mode.
 
-    Adam on the mean absolute error, with a quadratically decaying rate. Where ``checkpoint`` holds a state of
+    Adam on the mean absolute error, with a quadratically decaying rate. An Imitator that draws in several sizes learns
+    them one after the other, see ``growth``. Where ``checkpoint`` holds a state of
     the same training it continues there, and sees the same faces as if it had never stopped. Of several
     processes each learns from its part of every step's faces, and the first alone saves, logs and shows.
 
@@ -69,11 +70,12 @@ def train(
         faces: the pairs, in the network's resolution.
         parts: which of them to learn from and which to hold out.
         steps: optimisation steps.
-        batch_size: faces per step and process.
+        batch_size: faces per step and process, in the network's resolution; more where it learns smaller pictures.
         peak: learning rate at the start, above the floor.
         floor: learning rate at the end.
+        grow: learn smaller pictures first, where the network can draw them.
         precision: ``auto`` is bfloat16 where the device computes in it, float32 elsewhere.
-        label_noise: largest noise on a slider, see ``noise_of_step``; 0 for none.
+        label_noise: largest noise on a slider, see ``noise_after``; 0 for none.
         seed: of the order of the faces, and of the noise.
         device: where to compute.
         checkpoint: file of the training state, replaced as a whole.
@@ -91,37 +93,38 @@ def train(
     device = torch.device(device)
     bf16 = precision == "bf16" or (precision == "auto" and computes_in_bf16(device))
     together = batch_size * ranks.count
-    settings = _settings(imitator, faces, parts, steps, together, peak, floor, seed, label_noise, bf16)
+    phases = growth(imitator.sides if grow else imitator.sides[-1:], steps, together, peak)
+    settings = _settings(imitator, faces, parts, phases, floor, seed, label_noise, bf16)
     imitator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = Adam(imitator.parameters(), lr=peak + floor, betas=BETAS, fused=True)
+    optimizer = Adam(imitator.parameters(), lr=peak + floor, betas=imitator.betas, fused=True)
     start = _resume(checkpoint, imitator, optimizer, settings) if checkpoint.exists() else 0
     ranks.check_same(f"{settings} from step {start}", device=device)
-    learner = imitator if ranks.count == 1 else replicated(imitator)
+    learner = imitator if ranks.count == 1 else replicated(imitator, partly=len(phases) > 1)
     if ranks.first:
         _sweep(checkpoint)
     else:
         log, show = _unheard, _unheard
-    order = (ranks.share(rows_of_step(parts.training, s, batch_size=together, seed=seed)) for s in range(start, steps))
     clock, losses, error = _Clock(), [], float("nan")
-    for done, (parameters, pictures) in enumerate(batches(faces, order), start=start + 1):
+    for done, phase, (parameters, pictures) in _lessons(faces, parts, phases, start, seed, ranks, device):
         with clock:
             if label_noise:
-                noise = noise_of_step(parts.training, done - 1, batch_size=together, seed=seed, schema=faces.schema,
-                                      width=label_noise)
+                noise = noise_after(parts.training, phase.seen_after(done - 1), batch_size=phase.batch_size, seed=seed,
+                                    schema=faces.schema, width=label_noise)
                 parameters = (parameters + torch.from_numpy(ranks.share(noise))).clamp(0, 1)
             learner.train()
-            rate = quadratic_decay(done - 1, steps, peak, floor)
+            rate = phase.rate(done - 1, floor, warm_up=imitator.warm_up)
             optimizer.param_groups[0]["lr"] = rate
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                drawn = learner(parameters.to(device))
+                drawn = learner(parameters.to(device), phase.side)
             loss = imitation_loss(drawn, pictures.to(device)).mean()
             losses.append(_number(ranks.sum(loss) / ranks.count, done))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+        clock.pictures += phase.batch_size
         if done % log_every == 0 or done == steps:
-            log(done, {"train/error": sum(losses) / len(losses), "train/rate": rate,
-                       "train/pictures_per_second": clock.lap() * together})
+            log(done, {"train/error": sum(losses) / len(losses), "train/rate": rate, "train/side": phase.side,
+                       "train/pictures_per_second": clock.lap()})
             losses.clear()
         if done % validate_every == 0 or done == steps:
             error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16, ranks=ranks)
@@ -133,7 +136,7 @@ def train(
         error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16, ranks=ranks)
         show(steps, _sample(imitator, faces, parts.validation[:SHOWN]))
     imitator.eval()
-    return TrainingResult(steps, start, error, clock.mean() * together, "bf16" if bf16 else "fp32")
+    return TrainingResult(steps, start, error, clock.mean(), "bf16" if bf16 else "fp32")
 
 
 @torch.no_grad()
@@ -178,11 +181,23 @@ def _number(loss: Tensor, step: int) -> float:
     return value
 
 
+def _lessons(faces: Faces, parts: Split, phases: Sequence[Phase], start: int, seed: int, ranks: Ranks,
+             device: torch.device) -> Iterator[tuple[int, Phase, Batch]]:
+    """From a finished step on: the number of each step, its phase, and this process's part of its faces."""
+    for phase in phases:
+        todo = range(max(phase.before, start), phase.before + phase.steps)
+        order = (ranks.share(rows_after(parts.training, phase.seen_after(step), batch_size=phase.batch_size, seed=seed))
+                 for step in todo)
+        if todo:
+            sized = faces.smaller(phase.side, keep_on=device)
+            yield from zip(range(todo.start + 1, todo.stop + 1), repeat(phase), batches(sized, order))
+
+
 class _Clock:
-    """Steps per second inside its ``with`` blocks, since the last lap and in all."""
+    """Pictures per second inside its ``with`` blocks, since the last lap and in all."""
 
     def __init__(self) -> None:
-        self.steps = self.lapped_steps = 0
+        self.pictures = self.lapped_pictures = 0
         self.seconds = self.lapped_seconds = 0.0
 
     def __enter__(self) -> None:
@@ -190,28 +205,29 @@ class _Clock:
 
     def __exit__(self, *_: object) -> None:
         self.seconds += time.perf_counter() - self.entered
-        self.steps += 1
 
     def lap(self) -> float:
-        steps, seconds = self.steps - self.lapped_steps, self.seconds - self.lapped_seconds
-        self.lapped_steps, self.lapped_seconds = self.steps, self.seconds
-        return steps / seconds
+        pictures, seconds = self.pictures - self.lapped_pictures, self.seconds - self.lapped_seconds
+        self.lapped_pictures, self.lapped_seconds = self.pictures, self.seconds
+        return pictures / seconds
 
     def mean(self) -> float:
-        return self.steps / self.seconds if self.steps else 0.0
+        return self.pictures / self.seconds if self.pictures else 0.0
 
 
 def _settings(
-    imitator: Imitator, faces: Faces, parts: Split, steps: int, together: int, peak: float, floor: float,
-    seed: int, label_noise: float, bf16: bool,
+    imitator: Imitator, faces: Faces, parts: Split, phases: Sequence[Phase], floor: float, seed: int,
+    label_noise: float, bf16: bool,
 ) -> Settings:
     """All that makes this training this one: a saved state continues only under the same settings."""
     digest = hashlib.sha256("\n".join(faces.renders.names).encode())
     for array in (faces.renders.parameters, parts.training, parts.validation):
         digest.update(array.tobytes())
+    last = phases[-1]
     return {
-        "steps": steps, "batch_size": together, "peak": peak, "floor": floor, "seed": seed,
-        "label_noise": label_noise, "precision": "bf16" if bf16 else "fp32", "resolution": imitator.resolution,
+        "steps": last.before + last.steps, "batch_size": last.batch_size, "peak": phases[0].peak, "floor": floor,
+        "seed": seed, "label_noise": label_noise, "precision": "bf16" if bf16 else "fp32",
+        "architecture": imitator.architecture, "resolution": imitator.resolution, "sizes": len(phases),
         "schema": hashlib.sha256(faces.schema.to_json().encode()).hexdigest()[:12],
         "faces": digest.hexdigest()[:12],
     }

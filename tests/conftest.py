@@ -9,6 +9,7 @@ from torch import Tensor
 
 from facenn.engine.characters import character
 from facenn.networks.checkpoints import save_imitator
+from facenn.networks.dcgan import Dcgan
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.networks.imitator import Imitator
 from facenn.networks.landmarks import FaceFinder
@@ -74,7 +75,7 @@ def face_points(frozen: Frozen, astronaut: Tensor) -> Tensor:
 @pytest.fixture(scope="session")
 def toy_imitator(portrait: ParameterSchema, face_points: Tensor) -> Imitator:
     """An untrained Imitator of 64 pixels, framed as the astronaut's photo."""
-    imitator = Imitator(portrait.size, resolution=64, generator=torch.Generator().manual_seed(3))
+    imitator = Dcgan(portrait.size, resolution=64, generator=torch.Generator().manual_seed(3))
     imitator.frame.copy_(face_points[:, :2])
     # statistics of a real batch, or the untrained network would draw every face alike
     for module in imitator.modules():

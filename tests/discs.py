@@ -16,6 +16,7 @@ from facenn import cli
 from facenn.dataset import Faces, split
 from facenn.exchange.renders import RendersFolder, write_table
 from facenn.images import write_pixels
+from facenn.networks.dcgan import Dcgan
 from facenn.networks.imitator import Imitator
 from facenn.ranks import joined
 from facenn.schema import ParameterSchema, Slider
@@ -44,7 +45,7 @@ def write_discs(folder: Path) -> RendersFolder:
 
 
 def fresh(seed: int = 0) -> Imitator:
-    return Imitator(SCHEMA.size, resolution=RESOLUTION, generator=torch.Generator().manual_seed(seed))
+    return Dcgan(SCHEMA.size, resolution=RESOLUTION, generator=torch.Generator().manual_seed(seed))
 
 
 def _kill_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:

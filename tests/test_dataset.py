@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from facenn.dataset import KEPT, Faces, batches, fits, noise_of_step, rows_of_step, split
+from facenn.dataset import KEPT, Faces, batches, fits, noise_after, rows_after, split
 from facenn.errors import ConfigError, FormatError, MissingFileError
 from facenn.exchange.renders import RendersFolder, write_table
 from facenn.images import write_pixels
@@ -47,24 +47,24 @@ def test_split_refuses_to_leave_a_part_empty(count: int, fraction: float) -> Non
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 16])
-def test_rows_of_step_show_every_face_once_per_epoch(batch_size: int) -> None:
+def test_rows_after_show_every_face_once_per_epoch(batch_size: int) -> None:
     rows = np.array([2, 3, 5, 7, 11, 13, 17])
     steps = 7  # of any batch size: a whole number of epochs
-    seen = np.concatenate([rows_of_step(rows, s, batch_size=batch_size, seed=0) for s in range(steps)])
+    seen = np.concatenate([rows_after(rows, s * batch_size, batch_size=batch_size, seed=0) for s in range(steps)])
     for epoch in seen.reshape(-1, len(rows)):
         assert sorted(epoch) == rows.tolist()
 
 
-def test_rows_of_step_come_in_a_new_order_each_epoch_and_seed() -> None:
+def test_rows_after_come_in_a_new_order_each_epoch_and_seed() -> None:
     rows = np.arange(50)
-    orders = {tuple(rows_of_step(rows, step, batch_size=50, seed=seed)) for step in (0, 1) for seed in (0, 1)}
+    orders = {tuple(rows_after(rows, step * 50, batch_size=50, seed=seed)) for step in (0, 1) for seed in (0, 1)}
     assert len(orders) == 4
 
 
-def test_rows_of_step_depend_on_nothing_but_the_step() -> None:
+def test_rows_after_depend_on_nothing_but_the_step() -> None:
     rows = np.arange(10)
-    walked = [rows_of_step(rows, s, batch_size=4, seed=9).tolist() for s in range(6)]
-    assert rows_of_step(rows, 5, batch_size=4, seed=9).tolist() == walked[5]
+    walked = [rows_after(rows, s * 4, batch_size=4, seed=9).tolist() for s in range(6)]
+    assert rows_after(rows, 20, batch_size=4, seed=9).tolist() == walked[5]
 
 
 @pytest.mark.parametrize("keep_on", [None, "cpu"])
@@ -131,7 +131,7 @@ LOOKS = ParameterSchema("toy", 1, SCHEMA.sliders, (HAIR,))
 
 
 def noise(step: int, *, batch_size: int = 4, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return noise_of_step(np.arange(10, 18), step, batch_size=batch_size, seed=seed, schema=LOOKS, width=0.1)
+    return noise_after(np.arange(10, 18), step * batch_size, batch_size=batch_size, seed=seed, schema=LOOKS, width=0.1)
 
 
 def test_noise_moves_every_slider_a_little_and_no_choice() -> None:
@@ -147,7 +147,8 @@ def test_noise_of_a_face_depends_on_its_epoch_and_the_seed_alone() -> None:
 
     def by_row(steps: range, *, batch_size: int) -> dict[int, list[float]]:
         return {int(row): one.tolist() for step in steps for row, one in zip(
-            rows_of_step(rows, step, batch_size=batch_size, seed=0), noise(step, batch_size=batch_size), strict=True)}
+            rows_after(rows, step * batch_size, batch_size=batch_size, seed=0), noise(step, batch_size=batch_size),
+            strict=True)}
 
     first, second = by_row(range(2), batch_size=4), by_row(range(2, 4), batch_size=4)
     assert first == by_row(range(4), batch_size=2)

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from facenn.errors import CheckpointError, ConfigError, MissingFileError, SchemaError
 from facenn.files import replace_bytes
+from facenn.networks.architectures import build
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema
 
 FORMAT = 1
+OLDEST = "dcgan"  # the architecture of files that name none
 HEADER = "facenn"  # one metadata entry: safetensors writes several in random order, and bytes should repeat
 
 
@@ -26,13 +28,13 @@ class Header:
 
     Attributes:
         network: which class it holds, such as ``imitator``.
-        architecture: the arguments that build it.
+        architecture: the name and the arguments that build it.
         schema: whose parameters it takes.
         notes: where it comes from, for people.
     """
 
     network: str
-    architecture: Mapping[str, int]
+    architecture: Mapping[str, Any]
     schema: ParameterSchema
     notes: Mapping[str, str]
 
@@ -47,8 +49,8 @@ def save_imitator(
         path: the file, ``.safetensors``.
         imitator: the network.
         schema: whose parameters it takes.
-        half: store convolution weights in 16 bits, half the size. Statistics of the normalisation stay in
-            32 bits: their variances may be tiny or huge.
+        half: store weights in 16 bits, half the size. Offsets and the statistics of normalisation stay in 32 bits:
+            their variances may be tiny or huge.
         notes: texts about its origin that stay with the file.
 
     Raises:
@@ -57,10 +59,12 @@ def save_imitator(
     if schema.size != imitator.parameters_per_face:
         raise SchemaError(f"expected a schema of {imitator.parameters_per_face} parameters for this "
                           f"Imitator, got {schema.size} of character {schema.character}")
-    architecture = {"parameters": imitator.parameters_per_face, "resolution": imitator.resolution}
+    architecture = {"name": imitator.architecture, "parameters": imitator.parameters_per_face,
+                    "resolution": imitator.resolution}
+    weights = {name for name, weight in imitator.named_parameters() if weight.ndim > 1}
     header = {"format": FORMAT, "network": "imitator", "architecture": architecture,
               "schema": json.loads(schema.to_json()), "notes": dict(notes or {})}
-    tensors = {name: _stored(tensor, half=half) for name, tensor in imitator.state_dict().items()}
+    tensors = {name: _stored(tensor, half=half and name in weights) for name, tensor in imitator.state_dict().items()}
     replace_bytes(path, save(tensors, metadata={HEADER: json.dumps(header)}))
 
 
@@ -128,19 +132,22 @@ def adopt_weights(imitator: Imitator, schema: ParameterSchema, path: Path) -> in
 
     Raises:
         MissingFileError: no such file.
-        CheckpointError: not an Imitator, or one of another resolution.
+        CheckpointError: not an Imitator, or one of another resolution or architecture.
     """
     other, known = load_imitator(path)
+    if other.architecture != imitator.architecture:
+        raise CheckpointError(f"{path}: expected an Imitator of architecture {imitator.architecture} to start from, "
+                              f"got one of {other.architecture}")
     if other.resolution != imitator.resolution:
         raise CheckpointError(f"{path}: expected an Imitator of {imitator.resolution} pixels to start from, "
                               f"got one of {other.resolution}")
     mine, theirs = imitator.state_dict(), other.state_dict()
-    first = next(name for name, tensor in mine.items() if tensor.ndim == 4)
     shared = [c for c in schema.columns if c in known.columns]
-    rows, found = ([columns.index(c) for c in shared] for columns in (schema.columns, known.columns))
-    entry = mine[first].clone()
-    entry[rows] = theirs[first][found].to(entry)
-    imitator.load_state_dict({**theirs, first: entry})
+    places, found = (torch.tensor([columns.index(c) for c in shared], dtype=torch.int64)
+                     for columns in (schema.columns, known.columns))
+    entries = {name: mine[name].index_copy(axis, places, theirs[name].index_select(axis, found).to(mine[name]))
+               for name, axis in imitator.inputs.items()}
+    imitator.load_state_dict({**theirs, **entries})
     return len(shared)
 
 
@@ -161,7 +168,7 @@ def schema_difference(expected: ParameterSchema, found: ParameterSchema) -> str 
 
 def _stored(tensor: Tensor, *, half: bool) -> Tensor:
     tensor = tensor.detach().cpu().contiguous()
-    return tensor.half() if half and tensor.ndim == 4 else tensor
+    return tensor.half() if half else tensor
 
 
 def _parse_header(path: Path, text: str) -> Header:
@@ -177,7 +184,8 @@ def _parse_header(path: Path, text: str) -> Header:
 
 def _build(path: Path, header: Header) -> Imitator:
     try:
-        imitator = Imitator(header.architecture["parameters"], resolution=header.architecture["resolution"])
+        given = header.architecture
+        imitator = build(given.get("name", OLDEST), given["parameters"], resolution=given["resolution"])
     except (KeyError, TypeError, ConfigError) as error:
         raise CheckpointError(f"{path}: expected the architecture of an Imitator, got {error!r}") from None
     if imitator.parameters_per_face != header.schema.size:

@@ -1,48 +1,45 @@
 """The Imitator G: parameters -> the picture that the engine would draw of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from facenn.errors import ConfigError, SchemaError
-from facenn.images import SIDE
 
-WIDTHS = (512, 512, 512, 256, 128, 64, 64)  # channels after each layer but the last, as in the blog post
 RESOLUTIONS = (32, 64, 128, 256, 512)
-INIT_STD = 0.02  # DCGAN, arXiv:1511.06434
 LANDMARKS = 478  # MediaPipe's face mesh with both irises
 
 
 class Imitator(nn.Module):
-    """A differentiable stand-in for the engine, G(x) of arXiv:1909.01064.
+    """A differentiable stand-in for the engine, G(x) of arXiv:1909.01064. Its architectures are its subclasses.
 
-    Transposed convolutions take (P, 1, 1) to (512, 4, 4) and double the side until it is 512:
-    widths 512, 512, 512, 256, 128, 64, 64, 3, each but the last followed by batch normalisation and ReLU,
-    the last by a sigmoid. 12.06 million weights for 103 parameters.
-
-    Departs from the original in its initialisation: N(0.4, 0.2) drowns the parameters in a constant, here
-    weights are drawn from N(0, 0.02), the sliders are centred first, and the last bias can start at the
-    colour of the mean picture.
-
-    The buffer ``frame`` (478, 2) tells where the engine has the landmarks of its faces, in pixels of a
-    render: a photo is cropped so that its face stands there.
+    The buffer ``frame`` (478, 2) tells where the engine has the landmarks of its faces, in pixels of a render: a photo
+    is cropped so that its face stands there.
 
     Args:
         parameters: P, length of a parameter vector.
-        resolution: side of the picture, a power of two from 32 to 512. A smaller one drops the widest
-            layers, those that hold most of the weights.
-        generator: where the initial weights come from; None for torch's own.
+        resolution: R, side of the picture, a power of two from 32 to 512.
+
+    Attributes:
+        architecture: its name in ``params.yaml`` and in network files.
+        betas: of the Adam that trains it best, as measured.
+        warm_up: steps of a phase in which its learning rate rises.
+        sides: in which sizes it can draw, ascending; the last is the resolution.
+        inputs: the tensors that parameters are multiplied with, and along which of their axes parameters lie.
 
     Raises:
         ConfigError: no parameter, or a resolution that is not offered.
     """
 
+    architecture: ClassVar[str]
+    inputs: ClassVar[Mapping[str, int]]
+    betas: ClassVar[tuple[float, float]]
+    warm_up: ClassVar[int]
     frame: Tensor
 
-    def __init__(
-        self, parameters: int, *, resolution: int = SIDE, generator: torch.Generator | None = None
-    ) -> None:
+    def __init__(self, parameters: int, *, resolution: int) -> None:
         super().__init__()
         if parameters < 1:
             raise ConfigError(f"expected an Imitator of one parameter or more, got {parameters}")
@@ -50,21 +47,18 @@ class Imitator(nn.Module):
             raise ConfigError(f"expected a resolution among {list(RESOLUTIONS)}, got {resolution}")
         self.parameters_per_face = parameters
         self.resolution = resolution
-        doublings = resolution.bit_length() - 3  # from a side of 4
-        widths = WIDTHS[-doublings:]
-        self.layers = _layers(parameters, widths)
-        self.colours = nn.ConvTranspose2d(widths[-1], 3, 4, stride=2, padding=1)
+        self.sides: tuple[int, ...] = (resolution,)
         self.register_buffer("frame", torch.zeros(LANDMARKS, 2))
-        self._initialise(generator)
 
-    def forward(self, parameters: Tensor) -> Tensor:
+    def forward(self, parameters: Tensor, side: int | None = None) -> Tensor:
         """The picture of each face.
 
         Args:
             parameters: (B, P) in [0, 1], a choice as a one-hot slice.
+            side: S of the picture, one of ``sides``; None for the resolution.
 
         Returns:
-            (B, 3, R, R) RGB in [0, 1].
+            (B, 3, S, S) RGB in [0, 1].
 
         Raises:
             SchemaError: vectors of another length.
@@ -72,35 +66,26 @@ class Imitator(nn.Module):
         if parameters.ndim != 2 or parameters.shape[1] != self.parameters_per_face:
             raise SchemaError(f"expected (B, {self.parameters_per_face}) parameters, "
                               f"got shape {tuple(parameters.shape)}")
-        # Centred, because a common offset in all inputs is one more constant to unlearn.
-        drawn: Tensor = self.colours(self.layers((2 * parameters - 1)[:, :, None, None]))
-        # The sigmoid in full precision: bfloat16 has fewer steps near 1 than a picture has.
-        return drawn.to(parameters.dtype).sigmoid()
+        # Centred, because a common offset in all inputs is one more constant to unlearn. The sigmoid in full
+        # precision: bfloat16 has fewer steps near 1 than a picture has.
+        return self.draw(2 * parameters - 1, side or self.resolution).to(parameters.dtype).sigmoid()
 
-    @torch.no_grad()
-    def start_from_colour(self, colour: Sequence[float]) -> None:
-        """Let an untrained Imitator draw about this colour, so that the first steps need not find it.
+    def draw(self, centred: Tensor, side: int) -> Tensor:
+        """The picture before the sigmoid.
 
         Args:
-            colour: mean RGB of the renders, each in [0, 1].
+            centred: (B, P) parameters in [-1, 1].
+            side: S of the picture, one of ``sides``.
+
+        Returns:
+            (B, 3, S, S) log-odds of RGB.
         """
-        self.get_parameter("colours.bias").copy_(torch.tensor(colour).clamp(0.01, 0.99).logit())
+        raise NotImplementedError
 
-    @torch.no_grad()
-    def _initialise(self, generator: torch.Generator | None) -> None:
-        for weight in self.parameters():
-            if weight.ndim == 4:
-                weight.normal_(0, INIT_STD, generator=generator)
-        self.get_parameter("colours.bias").zero_()
+    def start_from(self, picture: Tensor) -> None:
+        """Let an untrained Imitator draw about this picture, so that the first steps need not find it.
 
-
-def _layers(parameters: int, widths: tuple[int, ...]) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    before = parameters
-    for depth, width in enumerate(widths):
-        stride, padding = (1, 0) if depth == 0 else (2, 1)
-        # No bias: the normalisation behind it would subtract it again.
-        layers += [nn.ConvTranspose2d(before, width, 4, stride, padding, bias=False),
-                   nn.BatchNorm2d(width), nn.ReLU()]
-        before = width
-    return nn.Sequential(*layers)
+        Args:
+            picture: (3, R, R) mean of some renders, RGB in [0, 1].
+        """
+        raise NotImplementedError

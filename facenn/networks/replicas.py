@@ -10,7 +10,7 @@ from torch.autograd import Function
 from torch.nn.parallel import DistributedDataParallel
 
 
-def replicated(network: nn.Module) -> nn.Module:
+def replicated(network: nn.Module, *, partly: bool = False) -> nn.Module:
     """A learner that shares weights and statistics with ``network``, and gradients with the other processes.
 
     After ``backward`` every process has the mean of all gradients. Batch normalisation sees the faces of all
@@ -19,6 +19,7 @@ def replicated(network: nn.Module) -> nn.Module:
 
     Args:
         network: on the device where this process computes; stays a network of its own, to draw and to save.
+        partly: some steps leave some of its weights out.
     """
     shared = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
     twin = copy.deepcopy(network, shared)
@@ -26,7 +27,7 @@ def replicated(network: nn.Module) -> nn.Module:
         twin = nn.SyncBatchNorm.convert_sync_batchnorm(twin)  # type: ignore[no-untyped-call]
     else:
         _replace_norms(twin)
-    return DistributedDataParallel(twin)
+    return DistributedDataParallel(twin, find_unused_parameters=partly)
 
 
 class JointBatchNorm2d(nn.BatchNorm2d):

@@ -17,6 +17,7 @@ from facenn.evaluation import HeldOut, Recovery, find_landmarks, held_out, recov
 from facenn.exchange.renders import TABLE_FILE, RendersFolder
 from facenn.files import replace_text
 from facenn.images import to_tensor, write_image, write_pixels
+from facenn.networks.architectures import build
 from facenn.networks.checkpoints import adopt_weights, load_imitator, save_imitator
 from facenn.networks.frozen import Frozen, load_finder, load_frozen
 from facenn.networks.imitator import Imitator
@@ -38,7 +39,7 @@ MODEL_FILE = "imitator.safetensors"
 RUN_FILE = "training.json"
 FIGURES_FILE = "metrics.json"
 FRAMED = 24  # renders whose landmarks are averaged into the framing of the engine
-COLOURED = 64  # renders whose colours are averaged into the Imitator's first picture
+AVERAGED = 64  # renders whose mean is the Imitator's first picture
 SHOWN = 6
 
 Log = Callable[[int, Mapping[str, float]], None]
@@ -101,19 +102,19 @@ def _train(config: TrainConfig, renders: Path, out: Path, store: Store, device: 
     faces = Faces(folder, resolution=config.resolution,
                   keep_on=device if fits(folder, resolution=config.resolution, device=device) else None)
     parts = split(len(faces), seed=config.seed, fraction=config.validation)
-    imitator = Imitator(folder.schema.size, resolution=config.resolution,
-                        generator=torch.Generator().manual_seed(config.seed))
+    imitator = build(config.architecture, folder.schema.size, resolution=config.resolution,
+                     generator=torch.Generator().manual_seed(config.seed))
     if config.start_from:
         adopt_weights(imitator, folder.schema, Path(config.start_from))
     else:
-        imitator.start_from_colour(_mean_colour(faces, parts))
+        imitator.start_from(_mean_picture(faces, parts))
     digest = _digest(folder)
     state = state_file(store.states, config, digest, processes=ranks.count)
     learn = partial(
         run_training, imitator, faces, parts, steps=config.steps, batch_size=config.batch_size, peak=config.peak,
-        floor=config.floor, precision=config.precision, label_noise=config.label_noise, seed=config.seed,
-        device=device, checkpoint=state, save_every=config.save_every, validate_every=config.validate_every,
-        ranks=ranks)
+        floor=config.floor, grow=not config.start_from, precision=config.precision, label_noise=config.label_noise,
+        seed=config.seed, device=device, checkpoint=state, save_every=config.save_every,
+        validate_every=config.validate_every, ranks=ranks)
     if not ranks.first:
         return learn(log=log, show=lambda *_: None)
     frame = _frame(folder, parts, load_finder(store.pretrained))
@@ -121,7 +122,7 @@ def _train(config: TrainConfig, renders: Path, out: Path, store: Store, device: 
     settings = {**config.model_dump(), "processes": ranks.count, "renders": len(faces), "renders_sha256": digest,
                 "character": folder.schema.character}
     tags = {**source_tags(renders), **experiment_tags()}
-    name = run_name(folder.schema.character, config.resolution, config.steps, config.batch_size, tags)
+    name = run_name(folder.schema.character, config, tags)
     with training_run(store.tracking, "imitator", settings, name=name, tags=tags, resume=begun) as run:
         def both(step: int, figures: Mapping[str, float]) -> None:
             run.log(step, {**figures, **memory(device)})
@@ -141,7 +142,7 @@ def _train(config: TrainConfig, renders: Path, out: Path, store: Store, device: 
         version = run.register(
             out / MODEL_FILE, name=model_name(folder.schema.character), beside=[out / SEEN_FILE], description=name,
             tags={"character": folder.schema.character, "schema": schema_digest(folder.schema), "run": run.run_id,
-                  **{key: str(settings[key]) for key in ("resolution", "steps", "renders")}})
+                  **{key: str(settings[key]) for key in ("architecture", "resolution", "steps", "renders")}})
         if len(history.steps) > 0:
             plot_curves(out / "curves.png", history.columns())
             for name, columns in history.curves().items():
@@ -288,10 +289,9 @@ def _begun(state: Path) -> tuple[History, str | None]:
     return History({int(step): figures for step, figures in course["steps"].items()}), str(course["run"])
 
 
-def _mean_colour(faces: Faces, parts: Split) -> list[float]:
-    rows = parts.training[:COLOURED]
-    mean = np.mean([faces.pixels(int(row)).reshape(-1, 3).mean(0) for row in rows], 0) / 255
-    return [float(c) for c in mean]
+def _mean_picture(faces: Faces, parts: Split) -> torch.Tensor:
+    """(3, R, R) RGB in [0, 1]."""
+    return torch.stack([to_tensor(faces.pixels(int(row))) for row in parts.training[:AVERAGED]]).mean(0)
 
 
 def _frame(folder: RendersFolder, parts: Split, finder: FaceFinder) -> torch.Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import yaml
 
+from facenn.config import TrainConfig
 from facenn.errors import FormatError
 
 # What the pipeline itself rewrites is no change of the code; the data's version is a tag of its own.
@@ -31,9 +32,9 @@ def source_tags(renders: Path) -> dict[str, str]:
     return tags
 
 
-def run_name(character: str, resolution: int, steps: int, batch_size: int, tags: dict[str, str]) -> str:
-    """A name by which a person tells trainings apart: ``portrait-512-3000x4-1a2b3c4``, a ``+`` for changed files."""
-    name = f"{character}-{resolution}-{steps}x{batch_size}"
+def run_name(character: str, config: TrainConfig, tags: dict[str, str]) -> str:
+    """A name by which a person tells trainings apart: ``portrait-dcgan-512-3000x4-1a2b3c4``, ``+`` if files changed."""
+    name = f"{character}-{config.architecture}-{config.resolution}-{config.steps}x{config.batch_size}"
     if commit := tags.get("mlflow.source.git.commit"):
         name += f"-{commit[:7]}" + ("+" if tags["mlflow.source.git.dirty"] == "true" else "")
     return name

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks import imitator as module
-from benchmarks.imitator import build, measure, parse, recipes_of, split_of
+from benchmarks.imitator import measure, parse, recipes_of, split_of
 from facenn.errors import ConfigError
 from facenn.exchange.renders import write_table
 from facenn.files import replace_text
@@ -13,7 +13,7 @@ from facenn.images import read_pixels, write_pixels
 from facenn.schema import ParameterSchema, Slider
 
 OPTIONS = ("--counts", "4,8", "--held-out", "3", "--steps", "25", "--timed", "2", "--resolution", "32", "--batch-size",
-           "2", "--precision", "fp32", "--device", "cpu")
+           "2", "--precision", "fp32", "--device", "cpu", "--architectures", "dcgan")
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +83,15 @@ def test_split_judges_every_count_on_the_same_renders() -> None:
         split_of(large, 10)
 
 
-@pytest.mark.parametrize("bad", [("--counts", "4,many"), ("--steps", "0"), ("--batch-size", "1")])
+@pytest.mark.parametrize("bad", [("--counts", "4,many"), ("--steps", "0"), ("--batch-size", "1"),
+                                 ("--architectures", "dcgan:few"), ("--architectures", "dcgan:0"),
+                                 ("--architectures", "dcgan:1:2:3")])
 def test_recipes_refuse_what_cannot_be_trained(bad: tuple[str, str]) -> None:
     with pytest.raises(ConfigError, match="expected"):
         recipes_of(parse(["renders", *OPTIONS, *bad]), "cpu")
 
 
-def test_build_names_the_architectures_there_are() -> None:
-    with pytest.raises(ConfigError, match="expected an architecture among dcgan, got 'cathedral'"):
-        build("cathedral", 3, resolution=32, seed=0)
+def test_recipes_give_each_architecture_steps_and_peak_of_its_own() -> None:
+    options = parse(["renders", *OPTIONS, "--peak", "0.1", "--architectures", "dcgan,pyramid:40:0.5"])
+    assert [(r.architecture, r.renders, r.steps, r.peak) for r in recipes_of(options, "cpu")] == [
+        ("dcgan", 4, 25, 0.1), ("dcgan", 8, 25, 0.1), ("pyramid", 4, 40, 0.5), ("pyramid", 8, 40, 0.5)]

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from facenn.errors import CheckpointError, MissingFileError, SchemaError
 from facenn.networks.checkpoints import HEADER, adopt_weights, load_imitator, read_network, save_imitator
+from facenn.networks.dcgan import Dcgan
 from facenn.networks.imitator import Imitator
 from facenn.schema import Choice, ParameterSchema, Slider
 
@@ -20,7 +21,7 @@ SCHEMA = ParameterSchema(
 
 @pytest.fixture
 def imitator() -> Imitator:
-    network = Imitator(SCHEMA.size, resolution=32, generator=torch.Generator().manual_seed(0))
+    network = Dcgan(SCHEMA.size, resolution=32, generator=torch.Generator().manual_seed(0))
     network(torch.rand(8, SCHEMA.size))  # statistics that are not those of a fresh network
     return network.eval()
 
@@ -184,7 +185,7 @@ WIDER = replace(SCHEMA, character="wider", sliders=(SCHEMA.sliders[0], Slider("c
 
 
 def fresh(size: int, *, resolution: int = 32) -> Imitator:
-    return Imitator(size, resolution=resolution, generator=torch.Generator().manual_seed(9)).eval()
+    return Dcgan(size, resolution=resolution, generator=torch.Generator().manual_seed(9)).eval()
 
 
 def test_adopted_weights_draw_as_before_where_the_new_parameter_is_neutral(path: Path, imitator: Imitator) -> None:

@@ -5,7 +5,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from facenn.networks.imitator import Imitator
+from facenn.networks.dcgan import Dcgan
 from facenn.networks.replicas import JointBatchNorm2d, replicated
 
 
@@ -39,7 +39,7 @@ def test_joint_batch_norm_keeps_the_type_of_its_input() -> None:
 
 
 def test_a_replica_shares_weights_and_statistics_and_leaves_its_original_alone() -> None:
-    imitator = Imitator(3, resolution=32)
+    imitator = Dcgan(3, resolution=32)
     learner = replicated(imitator).train()
     before = {name: tensor.clone() for name, tensor in imitator.state_dict().items()}
     learner(torch.rand(4, 3)).square().mean().backward()

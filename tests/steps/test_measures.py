@@ -13,7 +13,7 @@ from facenn.engine.renderer import Engine
 from facenn.errors import CheckpointError, ConfigError
 from facenn.images import read_pixels, to_tensor
 from facenn.networks.checkpoints import save_imitator
-from facenn.networks.imitator import Imitator
+from facenn.networks.dcgan import Dcgan
 from facenn.schema import ParameterSchema
 from facenn.steps import measures as module
 from facenn.steps.measures import Fresh, Measures, measure
@@ -116,7 +116,7 @@ def test_measure_refuses_what_it_cannot_compare(tmp_path: Path, toy_model: Path,
     with pytest.raises(CheckpointError, match="expected parameters of character classic, got portrait"):
         measured(toy_model, tmp_path / "out.json", Fresh("classic", 1))
     newer = ParameterSchema("portrait", portrait.version + 1, portrait.sliders, portrait.choices)
-    save_imitator(tmp_path / "newer.safetensors", Imitator(newer.size, resolution=32), newer)
+    save_imitator(tmp_path / "newer.safetensors", Dcgan(newer.size, resolution=32), newer)
     with pytest.raises(CheckpointError, match="got version 2"):
         measured(tmp_path / "newer.safetensors", tmp_path / "out.json", Fresh("portrait", 1))
     with pytest.raises(ConfigError, match=r"expected a \.json file"):

@@ -10,6 +10,7 @@ from facenn.errors import CheckpointError, ConfigError
 from facenn.exchange.original import original_schema
 from facenn.exchange.unity import read_model
 from facenn.networks.checkpoints import load_imitator, save_imitator
+from facenn.networks.dcgan import Dcgan
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema
 from facenn.steps.photos import open_fitter
@@ -26,7 +27,7 @@ def fit_with(model: Path, out: Path) -> None:
 
 def test_fit_for_a_foreign_game_shows_the_imitators_picture(tmp_path: Path, toy_imitator: Imitator) -> None:
     schema = original_schema("male", painted=True)
-    imitator = Imitator(schema.size, resolution=64, generator=torch.Generator().manual_seed(0))
+    imitator = Dcgan(schema.size, resolution=64, generator=torch.Generator().manual_seed(0))
     imitator.frame.copy_(toy_imitator.frame)
     save_imitator(tmp_path / "game.safetensors", imitator, schema)
     (tmp_path / "out").mkdir()

@@ -12,6 +12,7 @@ from facenn.dataset import Rows
 from facenn.exchange.renders import RendersFolder, image_file, write_table
 from facenn.images import to_pixels, write_pixels
 from facenn.networks.checkpoints import save_imitator
+from facenn.networks.dcgan import Dcgan
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema, Slider
 from facenn.steps.promotion import SEEN_FILE, Contest, Registry, challenge, write_seen
@@ -26,7 +27,7 @@ def toy_schema(character: str, version: int = 1) -> ParameterSchema:
 
 
 def imitator(seed: int, resolution: int = 32) -> Imitator:
-    return Imitator(2, resolution=resolution, generator=torch.Generator().manual_seed(seed)).eval()
+    return Dcgan(2, resolution=resolution, generator=torch.Generator().manual_seed(seed)).eval()
 
 
 GOOD, BAD = imitator(1), imitator(2)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from facenn.config import TrainConfig
 from facenn.errors import FormatError
 from facenn.steps.provenance import data_version, memory, run_name, source_tags
 
@@ -45,8 +46,9 @@ def test_source_names_the_commit_and_whether_files_differ_from_it() -> None:
     changed = source_tags(Path("data/renders"))
     assert changed["mlflow.source.git.dirty"] == "true"
     short = git("rev-parse", "HEAD")[:7]
-    assert run_name("portrait", 512, 3000, 4, clean) == f"portrait-512-3000x4-{short}"
-    assert run_name("portrait", 512, 3000, 4, changed) == f"portrait-512-3000x4-{short}+"
+    config = TrainConfig(architecture="dcgan", resolution=512, steps=3000, batch_size=4)
+    assert run_name("portrait", config, clean) == f"portrait-dcgan-512-3000x4-{short}"
+    assert run_name("portrait", config, changed) == f"portrait-dcgan-512-3000x4-{short}+"
 
 
 @pytest.mark.parametrize("path", ["/usr/bin:/bin", ""])
@@ -54,7 +56,8 @@ def test_source_without_a_repository_or_without_git_is_silent(monkeypatch: pytes
     monkeypatch.setenv("PATH", path)
     tags = source_tags(Path("data/renders"))
     assert tags == {"mlflow.source.name": "facenn train", "mlflow.source.type": "LOCAL"}
-    assert run_name("classic", 64, 3, 2, tags) == "classic-64-3x2"
+    config = TrainConfig(architecture="pyramid", resolution=64, steps=3, batch_size=2)
+    assert run_name("classic", config, tags) == "classic-pyramid-64-3x2"
 
 
 def test_data_version_comes_from_the_lock_or_from_the_folders_own_file(project: Path) -> None:
