@@ -16,36 +16,36 @@ from facenn import cli
 from facenn.dataset import Faces, split
 from facenn.exchange.renders import RendersFolder, write_table
 from facenn.images import write_pixels
-from facenn.networks.dcgan import Dcgan
+from facenn.networks.architectures import build
 from facenn.networks.imitator import Imitator
-from facenn.ranks import joined
+from facenn.ranks import ALONE, Ranks, joined
 from facenn.schema import ParameterSchema, Slider
-from facenn.training import train
+from facenn.training import Log, train
 
 SCHEMA = ParameterSchema("toy", 1, tuple(Slider(name, "Face", name) for name in ("x", "y", "grey")))
 RESOLUTION = 32
 FACES = 80
 
 
-def draw(parameters: NDArray[np.float32]) -> NDArray[np.uint8]:
+def draw(parameters: NDArray[np.float32], side: int = RESOLUTION) -> NDArray[np.uint8]:
     """A disc whose place and shade are the parameters."""
     x, y, grey = parameters
-    rows, columns = np.mgrid[0:RESOLUTION, 0:RESOLUTION] / RESOLUTION
+    rows, columns = np.mgrid[0:side, 0:side] / side
     disc = np.exp(-((columns - 0.25 - x / 2) ** 2 + (rows - 0.25 - y / 2) ** 2) * 30)
     return np.repeat((disc * (0.3 + 0.7 * grey) * 255)[..., None], 3, axis=2).round().astype(np.uint8)
 
 
-def write_discs(folder: Path) -> RendersFolder:
+def write_discs(folder: Path, side: int = RESOLUTION) -> RendersFolder:
     parameters = np.random.default_rng(0).random((FACES, 3), dtype=np.float32)
     names = [f"face_{i:02}" for i in range(FACES)]
     for name, vector in zip(names, parameters, strict=True):
-        write_pixels(folder / "images" / f"{name}.png", draw(vector))
+        write_pixels(folder / "images" / f"{name}.png", draw(vector, side))
     write_table(folder, SCHEMA, names, parameters)
     return RendersFolder.open(folder)
 
 
-def fresh(seed: int = 0) -> Imitator:
-    return Dcgan(SCHEMA.size, resolution=RESOLUTION, generator=torch.Generator().manual_seed(seed))
+def fresh(seed: int = 0, architecture: str = "dcgan", side: int = RESOLUTION) -> Imitator:
+    return build(architecture, SCHEMA.size, resolution=side, generator=torch.Generator().manual_seed(seed))
 
 
 def _kill_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,20 +64,30 @@ def _kill_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
     return counted
 
 
-def learn() -> None:
+def learn(imitator: Imitator, renders: Path, state: Path, *, steps: int, batch_size: int = 4, ranks: Ranks = ALONE,
+          log: Log = lambda *_: None) -> None:
+    """Train on these discs, with four saved states in eight steps."""
+    faces = Faces(RendersFolder.open(renders), resolution=imitator.resolution, keep_on="cpu")
+    train(imitator, faces, split(FACES, seed=0, fraction=0.2), steps=steps, batch_size=batch_size, peak=2e-4,
+          floor=1e-5, precision="fp32", seed=5, checkpoint=state, save_every=2, validate_every=100, log_every=1,
+          log=log, show=lambda *_: None, ranks=ranks)
+
+
+def main() -> None:
     """Train on RENDERS with the state in STATE, and tell every step."""
     parser = argparse.ArgumentParser()
     parser.add_argument("renders", type=Path)
     parser.add_argument("state", type=Path)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--architecture", default="dcgan")
+    parser.add_argument("--side", type=int, default=RESOLUTION)
     parser.add_argument("--killed-at", type=int, help="step during which the process is killed")
     parser.add_argument("--killed-saving", type=int, help="save during which the process is killed")
     given = parser.parse_args()
-    faces = Faces(RendersFolder.open(given.renders), resolution=RESOLUTION, keep_on="cpu")
-    imitator = fresh()
+    imitator = fresh(architecture=given.architecture, side=given.side)
     if given.killed_at:
-        imitator.layers[0].register_forward_hook(_kill_at(given.killed_at, lambda *_: None))
+        imitator.register_forward_hook(_kill_at(given.killed_at, lambda *_: None))
     if given.killed_saving:
         os.fsync = _kill_at(given.killed_saving, os.fsync)
 
@@ -87,12 +97,11 @@ def learn() -> None:
             sys.stdout.flush()
 
     with joined("cpu") as ranks:
-        train(imitator, faces, split(FACES, seed=0, fraction=0.2), steps=given.steps, batch_size=given.batch_size,
-              peak=2e-4, floor=1e-5, precision="fp32", seed=5, checkpoint=given.state, save_every=2,
-              validate_every=100, log_every=1, log=log, show=lambda *_: None, ranks=ranks)
+        learn(imitator, given.renders, given.state, steps=given.steps, batch_size=given.batch_size, ranks=ranks,
+              log=log)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    cli.app = learn  # type: ignore[assignment]
+    cli.app = main  # type: ignore[assignment]
     cli.main()

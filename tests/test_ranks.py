@@ -32,8 +32,7 @@ def renders(tmp_path_factory: pytest.TempPathFactory) -> RendersFolder:
 def alone(renders: RendersFolder, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What one process learns from four faces a step."""
     state = tmp_path_factory.mktemp("alone") / "state.pt"
-    (done,) = processes(renders, state, 1, "--batch-size", "4")
-    assert done.returncode == 0, done.stderr
+    discs.learn(discs.fresh(), renders.path, state, steps=STEPS)
     return read(state)
 
 
@@ -80,6 +79,17 @@ def test_two_processes_learn_what_one_learns_from_twice_the_faces(
     assert largest_difference(together, alone) < 1e-5
     for name, weight in discs.fresh().named_parameters():  # the tolerance is small beside what was learned
         assert (together["weights"][name] - weight).abs().max() > 5e-4
+
+
+def test_processes_grow_together_and_leave_weights_alone_that_have_no_turn_yet(tmp_path: Path) -> None:
+    renders = discs.write_discs(tmp_path / "renders", 128)
+    discs.learn(discs.fresh(architecture="pyramid", side=128), renders.path, tmp_path / "alone.pt", steps=STEPS)
+    done = processes(renders, tmp_path / "together.pt", 2, "--batch-size", "2", "--architecture", "pyramid", "--side",
+                     "128")
+    assert [one.returncode for one in done] == [0, 0], done[0].stderr
+    alone, together = read(tmp_path / "alone.pt"), read(tmp_path / "together.pt")
+    assert alone["settings"] == together["settings"] and alone["settings"]["sizes"] == 2
+    assert largest_difference(alone, together) < 1e-5
 
 
 def test_a_killed_process_ends_the_others_and_the_same_command_goes_on(

@@ -23,6 +23,7 @@ from tests.discs import RESOLUTION, draw, fresh, write_discs
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 12
+LARGE = 128  # pixels, of pictures that a pyramid learns in two sizes
 
 
 class StoppedError(Exception):
@@ -69,12 +70,12 @@ def parts(faces: Faces) -> Split:
 def run(
     imitator: Imitator, faces: Faces, parts: Split, checkpoint: Path, seen: Seen | None = None, *,
     steps: int = STEPS, peak: float = 2e-3, precision: Precision = "fp32", save_every: int = 4,
-    label_noise: float = 0.0,
+    label_noise: float = 0.0, grow: bool = True, log_every: int = 3,
 ) -> TrainingResult:
     seen = seen or Seen()
-    return train(imitator, faces, parts, steps=steps, batch_size=4, peak=peak, floor=1e-5,
+    return train(imitator, faces, parts, steps=steps, batch_size=4, peak=peak, floor=1e-5, grow=grow,
                  precision=precision, label_noise=label_noise, seed=5, checkpoint=checkpoint,
-                 save_every=save_every, validate_every=6, log_every=3, log=seen.log, show=seen.show)
+                 save_every=save_every, validate_every=6, log_every=log_every, log=seen.log, show=seen.show)
 
 
 def same_weights(one: Imitator, other: Imitator) -> bool:
@@ -124,6 +125,43 @@ def test_training_resumes_as_if_it_had_never_stopped(
     result = run(resumed, faces, parts, state)
     assert result.resumed_at == stop_at // 4 * 4
     assert same_weights(undisturbed, resumed)
+
+
+@pytest.fixture(scope="module")
+def large_faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    return Faces(write_discs(tmp_path_factory.mktemp("large"), LARGE), resolution=LARGE)
+
+
+def growing(seed: int = 0) -> Imitator:
+    return fresh(seed, "pyramid", LARGE)
+
+
+@pytest.mark.parametrize("stop_at", [6, 11])
+def test_growing_training_resumes_in_either_size_as_if_it_had_never_stopped(
+    tmp_path: Path, large_faces: Faces, parts: Split, stop_at: int
+) -> None:
+    undisturbed, resumed, seen = growing(), growing(seed=99), Seen()
+    run(undisturbed, large_faces, parts, tmp_path / "undisturbed.pt", seen)
+    assert seen.curves["train/side"] == {3: 64, 6: 64, 9: LARGE, 12: LARGE}
+    assert seen.pictures[6].shape == (3, 2 * LARGE, 6 * LARGE)
+    state = tmp_path / "state.pt"
+    with pytest.raises(StoppedError):
+        run(growing(), large_faces, parts, state, Seen(stop_at=stop_at), log_every=1)
+    assert run(resumed, large_faces, parts, state).resumed_at == stop_at // 4 * 4
+    assert same_weights(undisturbed, resumed)
+
+
+def test_growing_training_learns_more_from_the_same_steps_than_whole_pictures_alone_would_teach(
+    tmp_path: Path, large_faces: Faces, parts: Split
+) -> None:
+    found = []
+    for grow in (True, False):
+        imitator = growing()
+        imitator.start_from(large_faces.batch(parts.training).pictures.mean(0))
+        found.append(run(imitator, large_faces, parts, tmp_path / f"{grow}.pt", steps=40, grow=grow))
+    assert found[0].validation_error < found[1].validation_error
+    with pytest.raises(CheckpointError, match="of a training with sizes 2, got one with 1"):
+        run(growing(), large_faces, parts, tmp_path / "False.pt", steps=40)
 
 
 def test_training_that_is_over_stays_as_it_is(tmp_path: Path, faces: Faces, parts: Split) -> None:

@@ -58,7 +58,7 @@ class Pyramid(Imitator):
     def draw(self, centred: Tensor, side: int) -> Tensor:
         """See ``Imitator.draw``."""
         embedded = self.embed(centred)
-        features = (self.start(embedded) + self.direct(centred)).view(len(centred), -1, START, START)
+        features = (self.start(embedded) + self.direct(centred)).unflatten(1, (-1, START, START))
         for doubling in self.coarse:
             features = doubling(F.silu(features))
         features, picture = self.levels[0](features, embedded)

@@ -8,6 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from facenn.errors import CheckpointError, MissingFileError, SchemaError
+from facenn.networks.architectures import build
 from facenn.networks.checkpoints import HEADER, adopt_weights, load_imitator, read_network, save_imitator
 from facenn.networks.dcgan import Dcgan
 from facenn.networks.imitator import Imitator
@@ -53,7 +54,7 @@ def test_checkpoint_says_what_it_is_without_facenn(path: Path) -> None:
     with safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()[HEADER])
     assert header["format"] == 1 and header["network"] == "imitator" and header["notes"] == {"faces": "12"}
-    assert header["architecture"] == {"parameters": 5, "resolution": 32}
+    assert header["architecture"] == {"name": "dcgan", "parameters": 5, "resolution": 32}
     assert header["schema"]["character"] == "toy"
 
 
@@ -216,6 +217,44 @@ def test_adopted_weights_leave_parameters_out_that_are_gone(path: Path, imitator
     vectors[:, 2] = 0.5  # neutral is the middle of the centred inputs
     kept = [SCHEMA.columns.index(c) for c in narrower.columns]
     assert torch.allclose(other(vectors[:, kept]), imitator(vectors), atol=1e-6)
+
+
+def test_adopted_weights_of_another_architecture_are_refused(path: Path) -> None:
+    other = build("pyramid", SCHEMA.size, resolution=32)
+    with pytest.raises(CheckpointError, match="of architecture pyramid to start from, got one of dcgan"):
+        adopt_weights(other, SCHEMA, path)
+
+
+def test_adopted_weights_of_a_pyramid_know_new_parameters_from_old_ones(tmp_path: Path) -> None:
+    old, grown = (build("pyramid", schema.size, resolution=32, generator=torch.Generator().manual_seed(seed)).eval()
+                  for seed, schema in enumerate((SCHEMA, WIDER)))
+    save_imitator(tmp_path / "old.safetensors", old, SCHEMA)
+    assert adopt_weights(grown, WIDER, tmp_path / "old.safetensors") == SCHEMA.size
+    vectors = torch.rand(4, SCHEMA.size)
+    wider = torch.full((4, WIDER.size), 0.5)
+    wider[:, [WIDER.columns.index(c) for c in SCHEMA.columns]] = vectors
+    assert torch.allclose(grown(wider), old(vectors), atol=1e-6)
+    wider[:, WIDER.columns.index("chin")] = 1.0
+    assert (grown(wider) - old(vectors)).abs().max() > 1e-5
+
+
+def test_checkpoint_that_names_no_architecture_holds_the_first_there_was(path: Path, imitator: Imitator) -> None:
+    rewrite(path, changes={"architecture": {"parameters": 5, "resolution": 32}})
+    loaded, _ = load_imitator(path)
+    vectors = torch.rand(2, SCHEMA.size)
+    assert torch.equal(loaded(vectors), imitator(vectors))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_checkpoint_of_a_pyramid_draws_the_same_picture(tmp_path: Path, half: bool) -> None:
+    pyramid = build("pyramid", SCHEMA.size, resolution=64, generator=torch.Generator().manual_seed(0)).eval()
+    for name in ("whole", "stored"):
+        save_imitator(tmp_path / name, pyramid, SCHEMA, half=half and name == "stored")
+    loaded, _ = load_imitator(tmp_path / "stored")
+    vectors = torch.rand(2, SCHEMA.size)
+    assert (loaded(vectors) - pyramid(vectors)).abs().max() <= (2e-3 if half else 0)
+    if half:
+        assert (tmp_path / "stored").stat().st_size < 0.52 * (tmp_path / "whole").stat().st_size
 
 
 def test_adopted_weights_bring_the_frame_along(path: Path, imitator: Imitator) -> None:
