@@ -1,12 +1,15 @@
 """The residuals of a fit on the engine: how a drawn face differs from the photo's, as one vector of numbers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from facenn.fitting.hair import surroundings
 from facenn.fitting.newton import Array, robust_loss
+from facenn.fitting.population import Population
 from facenn.fitting.sight import MESH, Floats, Layout, Sights
-from facenn.fitting.target import CELLS, FACE_OVAL
+from facenn.fitting.target import CELLS
 from facenn.schema import ParameterSchema, Vector
 
 EYES = (33, 263)  # outer corners
@@ -16,43 +19,15 @@ IDENTITY = 1.0  # |difference of unit embeddings|^2 = 2 (1 - cosine)
 LANDMARKS = 60.0  # in distances between the eyes; a typical error of 0.05 counts as much as 0.15 of identity
 TONE = 20.0  # sRGB in [0, 1]; skin that is off by 0.1 counts 0.2
 RELIEF = 8.0  # powers of e; brows of the wrong thickness differ by about 0.3 in a tenth of the spots
-AROUND = 3.0  # sRGB in [0, 1]; weak: what is around a face may be hair, a hat or a wall
-PRIOR = 0.015  # of what one person in the street differs from the next; less makes faces that nobody has
+IRIS = 12.0  # sRGB in [0, 1]; brown eyes and light ones differ by about 0.1, which counts 0.1
+COVER = 1.0  # shares of cells around the face that hair covers: short hair and long differ in one of four
+HAIR = 12.0  # sRGB in [0, 1]; black hair and brown differ by about 0.1
+PRIOR = 0.006  # of what one person of that sex and age differs from the next; more keeps faces from being alike
 
 # Beyond these a difference counts ever less: highlights, shadows, glasses, what the engine has not got.
-TONE_SCALE, RELIEF_SCALE, AROUND_SCALE = 0.3, 0.25, 0.5
+TONE_SCALE, RELIEF_SCALE = 0.3, 0.8
 
-STRANGE, TRIMMING_ROUNDS = 0.25, 3  # share of a library's people that is drawn broadly: nobody is like them
-SHRINKAGE = 0.25  # share of the covariance that is taken for independent: a library is small beside its sliders
-
-
-@dataclass(frozen=True)
-class Population:
-    """How the sliders of people vary together.
-
-    Attributes:
-        mean: (D,) of the sliders.
-        whitening: (D, D) matrix that makes deviations from the mean independent, of variance 1.
-    """
-
-    mean: Array
-    whitening: Array
-
-    @classmethod
-    def of(cls, values: Array) -> "Population":
-        """The population of which (N, D) sliders were drawn, without the strangest; shrunk towards independence."""
-        usual = cls._of_all(values)
-        for _ in range(TRIMMING_ROUNDS):
-            distance = np.square((values - usual.mean) @ usual.whitening.T).sum(1)
-            usual = cls._of_all(values[distance <= np.quantile(distance, 1 - STRANGE)])
-        return usual
-
-    @classmethod
-    def _of_all(cls, values: Array) -> "Population":
-        covariance = np.cov(values, rowvar=False)
-        spread = np.diag(np.diag(covariance) + 1e-4)
-        shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * spread
-        return cls(values.mean(0), np.linalg.inv(np.linalg.cholesky(shrunk)))
+ENOUGH = 0.04  # of the surroundings: hair that covers less has no colour that one could tell
 
 
 @dataclass(frozen=True)
@@ -80,9 +55,10 @@ class Comparison:
     def __init__(self, photo: Sights, layout: Layout, population: Population) -> None:
         self._photo, self._layout, self._population = photo, layout, population
         self._tones, self._relief = layout.tones(photo.skin), layout.relief(photo.skin)
-        self._region, self._wall = surroundings(photo.points[0]), wall_colour(photo)
+        self._region = surroundings(photo.points[0], CELLS)
         sizes = {"identity": photo.embedding.shape[1], "landmark": 2 * MESH, "tone": 3 * layout.patches,
-                 "relief": len(layout), "around": 3 * int((self._region > 0).sum()), "prior": len(population.mean)}
+                 "relief": len(layout), "iris": 3,
+                 "cover": int(self._region.sum()), "hair": 3, "prior": len(population.mean)}
         ends = np.cumsum(list(sizes.values()))
         self.terms = tuple(Term(name, slice(int(end) - size, int(end)))
                            for (name, size), end in zip(sizes.items(), ends, strict=True))
@@ -101,18 +77,25 @@ class Comparison:
                                               - photo.points[:, :MESH]) / _eye_distance(photo.points[0])
         tone = self._tone_weight() * (self._layout.tones(drawn.skin) - self._tones)
         relief = self._relief_weight() * (self._layout.relief(drawn.skin) - self._relief)
-        seen = drawn.around + drawn.background[..., None] * self._wall - photo.around
-        inside = self._region > 0
-        around = self._around_weights()[:, None] * seen[:, inside]
+        iris = np.sqrt(IRIS / 3) * (drawn.iris - photo.iris)
+        cover = np.sqrt(COVER / self._region.sum()) * (drawn.cover - photo.cover)[:, self._region]
+        hair = np.sqrt(HAIR / 3 * self._haired(drawn) * self._haired(photo))[:, None] * (drawn.hair - photo.hair)
         usual = self._population
         prior = np.sqrt(PRIOR / len(usual.mean)) * (values - usual.mean) @ usual.whitening.T
-        parts = (identity, points, tone, relief, around, prior)
+        parts = (identity, points, tone, relief, iris, cover, hair, prior)
         return np.concatenate([p.reshape(count, -1) for p in parts], 1).astype(np.float64)
 
     def losses(self, residuals: Array) -> dict[str, float]:
         """Each term's share of the loss of residuals (R,), and their total."""
         terms = {t.name: float(robust_loss(residuals[t.where], self.scales[t.where])) for t in self.terms}
         return {"total": sum(terms.values()), **terms}
+
+    def counted(self, names: Sequence[str] | None) -> Array:
+        """(R,) 1 for the residuals of the terms of these names, or of all for None, 0 for the others."""
+        counted = np.zeros(self.terms[-1].where.stop)
+        for term in self.terms:
+            counted[term.where] = names is None or term.name in names
+        return counted
 
     def only(self, residuals: Array, name: str) -> Array:
         """(B,) one term's loss of residuals (B, R)."""
@@ -125,17 +108,16 @@ class Comparison:
     def _relief_weight(self) -> float:
         return float(np.sqrt(RELIEF / len(self._layout)))
 
-    def _around_weights(self) -> Floats:
-        weights = self._region[self._region > 0]
-        around: Floats = np.sqrt(AROUND * weights / (3 * weights.sum()))
-        return around
+    def _haired(self, seen: Sights) -> Floats:
+        """(B,) 1 for people with enough hair to tell its colour, down to 0 for the bald."""
+        haired: Floats = np.minimum(seen.cover[:, self._region].mean(1) / ENOUGH, 1)
+        return haired
 
     def _scales(self) -> Array:
         scales = np.full(self.terms[-1].where.stop, np.inf)
         where = {t.name: t.where for t in self.terms}
         scales[where["tone"]] = TONE_SCALE * self._tone_weight()
         scales[where["relief"]] = RELIEF_SCALE * self._relief_weight()
-        scales[where["around"]] = AROUND_SCALE * np.repeat(self._around_weights(), 3)
         return scales
 
 
@@ -152,41 +134,6 @@ def superimposed(points: Floats, onto: Floats) -> Floats:
     there = turn[:, None] * a
     moved: Floats = np.stack([there.real, there.imag], -1).astype(np.float32) + goal
     return moved
-
-
-def surroundings(points: Floats) -> Floats:
-    """(CELLS, CELLS) 1 where hair may be: around the face, above the chin; 0 elsewhere.
-
-    Args:
-        points: (478, 2) landmarks, as parts of the picture's side.
-    """
-    x, y = _centres()
-    low, high = points[list(FACE_OVAL)].min(0), points[list(FACE_OVAL)].max(0)
-    size, centre = high - low, (low + high) / 2
-    near = (np.abs(x - centre[0]) < 0.85 * size[0]) & (y > low[1] - 0.45 * size[1]) & (y < high[1])
-    # an oval a little larger than the face, whose lower half is left out: jaw, neck and collar are no hair
-    face = np.hypot((x - centre[0]) / (0.52 * size[0]), (y - centre[1]) / (0.5 * size[1])) < 1
-    neck = (np.abs(x - centre[0]) < 0.4 * size[0]) & (y > centre[1])
-    region: Floats = (near & ~face & ~neck).astype(np.float32)
-    return region
-
-
-def wall_colour(photo: Sights) -> Floats:
-    """(3,) what is behind the person: the median colour left, right and above the head."""
-    x, y = _centres()
-    points = photo.points[0]
-    low, high = points[list(FACE_OVAL)].min(0), points[list(FACE_OVAL)].max(0)
-    size, centre = high - low, (low + high) / 2
-    away = (np.abs(x - centre[0]) > 0.95 * size[0]) & (y < centre[1])
-    cells = photo.around[0][away] if away.any() else photo.around[0][:1].reshape(-1, 3)
-    wall: Floats = np.median(cells, 0).astype(np.float32)
-    return wall
-
-
-def _centres() -> tuple[Floats, Floats]:
-    at = ((np.arange(CELLS) + 0.5) / CELLS).astype(np.float32)
-    x, y = np.meshgrid(at, at)
-    return x, y
 
 
 def sliders_of(vectors: Vector, schema: ParameterSchema) -> Array:

@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facenn.engine.characters import character
 from facenn.engine.generation import engine_digest, random_vector
 from facenn.files import replacing
-from facenn.fitting.comparison import Population, sliders_of
 from facenn.fitting.painter import PASSES, Observer, Setting, reference_points
 from facenn.fitting.sight import Floats, Layout, Sights, joined
 from facenn.fitting.studio import Studio
@@ -48,10 +48,9 @@ class Library:
         """The spots of the skin that were looked at."""
         return Layout(self.reference)
 
-    @cached_property
-    def population(self) -> Population:
-        """How its people's sliders vary together."""
-        return Population.of(sliders_of(self.vectors, self.schema))
+    def take(self, rows: NDArray[np.intp]) -> "Library":
+        """Some of its people, in the order of their numbers."""
+        return Library(self.schema, self.vectors[rows], self.sights.take(rows), self.reference)
 
 
 def library_folder(root: Path, name: str, *, seed: int) -> Path:
@@ -63,7 +62,7 @@ def library_folder(root: Path, name: str, *, seed: int) -> Path:
         seed: of the people.
     """
     digest = hashlib.sha256(character(name).schema.to_json().encode())
-    for module in ("sight.py", "painter.py"):
+    for module in ("sight.py", "hair.py", "painter.py"):
         digest.update((Path(__file__).parent / module).read_bytes())
     return root / f"{name}-{seed}-{engine_digest()}-{digest.hexdigest()[:8]}"
 

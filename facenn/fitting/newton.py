@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 STEP = 0.12  # of the differences: pictures have 256 levels and 256 pixels, a smaller step would measure their grain
-DAMPINGS = (0.02, 0.1, 0.5, 2.5)  # tried at once, in units of the mean curvature: from bold to careful
+DAMPINGS = (0.02, 0.1, 0.3, 1.2)  # tried at once, in units of the mean curvature: from bold to careful
 BOUND_ROUNDS = 6  # of freezing what runs into the box; the set no longer changes after about four
 IDLE = 1e-3  # columns whose length is below this part of the longest one are left out of the solve
 

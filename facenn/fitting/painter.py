@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from facenn.engine.looks import LABELS
 from facenn.engine.renderer import Engine
 from facenn.errors import FormatError
 from facenn.fitting.sight import SIDE, Eyes, Floats, Layout, Sights
@@ -14,6 +15,7 @@ from facenn.images import to_tensor
 from facenn.networks.frozen import load_finder, load_recognizer
 from facenn.schema import Vector
 
+HAIR = LABELS.index("hair")
 BATCH = 4  # pictures looked at together; a constant, as sums depend on it: a result must not depend on the workers
 PASSES = 2  # of the landmark network over pictures whose faces may be anywhere near
 
@@ -52,9 +54,9 @@ class Painter:
         """What is seen of (B, P) parameters; see ``Observer``."""
         renders = [self._engine.draw(vector) for vector in vectors]
         pictures = to_tensor(np.stack([r.picture for r in renders]))
-        background = torch.from_numpy(np.stack([r.labels == 0 for r in renders])).float()
+        hair = torch.from_numpy(np.stack([r.labels == HAIR for r in renders]))
         near_pixels = torch.from_numpy(near * SIDE)[None].expand(len(vectors), -1, -1)
-        return self._eyes.see(pictures, near_pixels, background=background, passes=passes)
+        return self._eyes.see(pictures, near_pixels, hair=hair, passes=passes)
 
 
 def reference_points(character: str, pretrained: Path) -> Floats:

@@ -7,18 +7,22 @@ import numpy as np
 
 from facenn.fitting.comparison import Comparison, sliders_of
 from facenn.fitting.descent import FitResult
+from facenn.fitting.kin import aged, kin_of, told
 from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
 from facenn.fitting.newton import Array, Point, best, jacobian_at, robust_loss, steps, updated
 from facenn.fitting.painter import PASSES, Observer
 from facenn.fitting.sight import Floats, Sights
 from facenn.fitting.starts import Regression, neighbours
+from facenn.networks.traits import Traits
 from facenn.schema import ParameterSchema, Vector
 
 NEAREST = 6  # people of the library that are tried as starts, and whose hair is tried on
 HAIR = "Hair"  # the group of the sliders and the choice that are taken over from people with similar surroundings
-HAIR_TERMS = ("tone", "around")  # what decides hair: the recognition network would rather hide a forehead under it
-CHEAP_STEPS = 1  # after each Gauss-Newton step, with the Jacobian that the last step has corrected
+# They decide hair: a recognition network would rather hide a forehead under it.
+HAIR_TERMS = ("tone", "relief", "cover", "hair", "prior")
+RARE, RAREST = 0.01, 0.005  # what a third of the share costs, about; the share of what nobody wears
+CHEAP_STEPS = 2  # after each Gauss-Newton step, with the Jacobian that the last step has corrected
 SATURATED = 0.02  # a round that lowers the loss by a smaller part is the last one
 
 Log = Callable[[int, Mapping[str, float]], None]
@@ -34,6 +38,7 @@ class Search:
         schema: of the parameters.
         lock: parameters that stay as they are in every picture.
         near: (478, 2) landmarks near which those of the next pictures are looked for.
+        usual: (P,) mean parameters of people like this one: how common each option of a choice is.
         evaluations: pictures drawn so far.
         history: per term, the loss that each round ended with.
     """
@@ -43,6 +48,7 @@ class Search:
     schema: ParameterSchema
     lock: Lock
     near: Floats
+    usual: Vector
     evaluations: int = 0
     history: dict[str, list[list[float]]] = field(default_factory=dict)
 
@@ -56,6 +62,8 @@ class Search:
     def pick(self, vectors: Vector, *, by: Sequence[str] | None = None) -> Vector:
         """(P,) the best of (B, P) parameters, whose faces may be anywhere near; the next ones are sought there.
 
+        What few people wear has to look better by a little.
+
         Args:
             vectors: to choose from.
             by: terms that decide; None means all.
@@ -64,7 +72,7 @@ class Search:
         seen, residuals = self.see(vectors, passes=PASSES)
         losses = (robust_loss(residuals, self.comparison.scales) if by is None
                   else np.sum([self.comparison.only(residuals, name) for name in by], 0))
-        chosen = int(losses.argmin())
+        chosen = int((losses + RARE * rarity(vectors, self.usual, self.schema)).argmin())
         self.near = seen.points[chosen]
         best_one: Vector = vectors[chosen]
         return best_one
@@ -77,7 +85,7 @@ class Search:
         return losses
 
 
-def fit_on_engine(photo: Sights, library: Library, regression: Regression, observer: Observer, *, rounds: int,
+def fit_on_engine(photo: Sights, traits: Traits, library: Library, observer: Observer, *, rounds: int,
                   lock: Lock, log: Log) -> tuple[FitResult, int]:
     """Parameters whose engine picture differs least from a photo.
 
@@ -87,8 +95,8 @@ def fit_on_engine(photo: Sights, library: Library, regression: Regression, obser
 
     Args:
         photo: what is seen in one photo.
+        traits: sex and age of the person.
         library: of the engine's character.
-        regression: learnt on the library.
         observer: draws and looks; the expensive part.
         rounds: at most.
         lock: parameters that stay as they are from the start to the result.
@@ -97,19 +105,23 @@ def fit_on_engine(photo: Sights, library: Library, regression: Regression, obser
     Returns:
         What was found, and how many pictures were drawn for it.
     """
-    comparison = Comparison(photo, library.layout, library.population)
-    search = Search(observer, comparison, library.schema, lock, library.reference)
-    near = neighbours(library, comparison, count=NEAREST)
-    vector = search.pick(starts(library.vectors[near.alike], regression.guess(photo)[0], library.schema))
-    vector = search.pick(with_hair_of(vector, library.vectors[near.donors], library.schema), by=HAIR_TERMS)
+    kin = kin_of(traits, library)
+    comparison = Comparison(photo, library.layout, kin.population)
+    search = Search(observer, comparison, library.schema, lock, library.reference, kin.peers.vectors.mean(0))
+    near = neighbours(kin.people, comparison, count=NEAREST)
+    guess = Regression(kin.people).guess(photo)[0]
+    begun = aged(starts(kin.people.vectors[near.alike], guess, library.schema), kin.population, library.schema)
+    donors = kin.peers.vectors[neighbours(kin.peers, comparison, count=NEAREST).donors]
+    vector = search.pick(begun)
+    vector = dressed(search, vector, donors)
     for done in range(1, rounds + 1):
-        vector = choose_options(search, vector)
+        vector = choose_options(search, vector, hair=False)
         vector, gained = step(search, vector)
         log(done, {name: values[-1][0] for name, values in search.history.items()})
         if gained < SATURATED:
             break
-    vector = search.pick(with_hair_of(vector, library.vectors[near.donors], library.schema), by=HAIR_TERMS)
-    vector = choose_options(search, vector)
+    vector = dressed(search, vector, donors)
+    vector = choose_options(search, vector, hair=True)
     return FitResult(vector[None], vector[None], search.history), search.evaluations
 
 
@@ -133,11 +145,24 @@ def with_hair_of(vector: Vector, donors: Vector, schema: ParameterSchema) -> Vec
     return dressed
 
 
-def choose_options(search: Search, vector: Vector) -> Vector:
-    """(P,) the same sliders with the best option of each choice that is not locked, one choice at a time."""
+def rarity(vectors: Vector, usual: Vector, schema: ParameterSchema) -> Array:
+    """(B,) how uncommon the options of (B, P) parameters are: minus the logarithms of their shares, added up."""
+    shares = np.log(usual.astype(np.float64) + RAREST)
+    likely: Array = np.sum([vectors[:, where] @ shares[where] for where in schema.slices.values()], 0)
+    return -likely
+
+
+def choose_options(search: Search, vector: Vector, *, hair: bool) -> Vector:
+    """(P,) the same sliders with the best option of each choice that is not locked, one choice at a time.
+
+    Args:
+        search: that goes on.
+        vector: (P,) of the sliders.
+        hair: whether to choose hair, too.
+    """
     for choice in search.schema.choices:
         where = search.schema.slices[choice.name]
-        if search.lock.held[where].any():
+        if search.lock.held[where].any() or (choice.group == HAIR and not hair):
             continue
         tried = np.repeat(vector[None], len(choice.options), 0)
         tried[:, where] = np.eye(len(choice.options))
@@ -145,28 +170,53 @@ def choose_options(search: Search, vector: Vector) -> Vector:
     return vector
 
 
+def dressed(search: Search, vector: Vector, donors: Vector) -> Vector:
+    """(P,) the same person with the hair of the best of some others, (N, P), in the photo's own colour."""
+    vector = search.pick(with_hair_of(vector, donors, search.schema), by=HAIR_TERMS)
+    free = [i for i, s in enumerate(search.schema.sliders) if s.group == HAIR and not search.lock.held[i]]
+    return moved(search, vector, free, by=HAIR_TERMS)[0] if free else vector
+
+
 def step(search: Search, vector: Vector) -> tuple[Vector, float]:
     """(P,) after one Gauss-Newton step and the cheap ones, and which part of the loss they took away.
 
     Hair stays: what is around the face decides it, a recognition network would rather colour it to its liking.
-    What is locked stays as well.
+    Sex, age and lines stay, which a network has told at the start, and what is locked stays as well.
+    """
+    held = told(search.schema)
+    free = [i for i, s in enumerate(search.schema.sliders)
+            if s.group != HAIR and i not in held and not search.lock.held[i]]
+    if not free:
+        search.note(search.see(vector[None])[1][0])
+        return vector, 0.0
+    vector, first, last = moved(search, vector, free)
+    if not search.history:
+        search.note(first.residuals)
+    search.note(last.residuals)
+    return vector, 1 - last.loss / first.loss
+
+
+def moved(search: Search, vector: Vector, free: Sequence[int], *, by: Sequence[str] | None = None
+          ) -> tuple[Vector, Point, Point]:
+    """(P,) after a Gauss-Newton step of some sliders and the cheap ones, the point before it and the one after it.
+
+    Args:
+        search: that goes on.
+        vector: (P,) from where.
+        free: numbers of the sliders that move.
+        by: terms that decide; None means all.
     """
     scales = search.comparison.scales
-    free = [i for i, s in enumerate(search.schema.sliders) if s.group != HAIR and not search.lock.held[i]]
+    counted = search.comparison.counted(by)
 
     def evaluate(values: Array) -> Array:
         vectors = np.repeat(vector[None], len(values), 0)
         vectors[:, free] = values
-        return search.see(vectors)[1]
+        return search.see(vectors)[1] * counted
 
-    if not free:
-        search.note(search.see(vector[None])[1][0])
-        return vector, 0.0
     values = vector[free].astype(np.float64)
     residuals, jacobian = jacobian_at(values, evaluate)
     first = point = Point(values, residuals, float(robust_loss(residuals, scales)))
-    if not search.history:
-        search.note(residuals)
     for _ in range(1 + CHEAP_STEPS):
         tried = steps(point, jacobian, scales)
         there = best(tried, evaluate(tried), scales, start=point)
@@ -174,7 +224,6 @@ def step(search: Search, vector: Vector) -> tuple[Vector, float]:
             break
         jacobian = updated(jacobian, there.values - point.values, there.residuals - point.residuals)
         point = there
-    search.note(point.residuals)
-    moved = vector.copy()
-    moved[free] = point.values
-    return moved, 1 - point.loss / first.loss
+    changed = vector.copy()
+    changed[free] = point.values
+    return changed, first, point

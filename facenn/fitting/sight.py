@@ -1,4 +1,4 @@
-"""What a fit on the engine compares of two pictures: who it is, where the points are, how the skin looks, the hair."""
+"""What a fit on the engine compares of two pictures: who it is, where points are, how skin, irises and hair look."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -11,6 +11,7 @@ from scipy.spatial import Delaunay
 from torch import Tensor
 from torch.nn import functional as F
 
+from facenn.fitting.hair import hair_colour, hair_in_photo
 from facenn.fitting.target import CELLS, FACE_OVAL, inside
 from facenn.networks.landmarks import FaceFinder
 from facenn.networks.recognition import Recognizer
@@ -23,6 +24,10 @@ GRID = 64  # spots of the skin per side of a picture: half a brow's height apart
 BLUR = 3.0  # spots; what is coarser is light and tone, what is finer are brows, lids, lips and folds
 PATCH = 3  # spots per side of a patch of skin whose colour counts as one: about the height of a lip
 DARK = 0.04  # added before the logarithm, or noise in black pupils would outweigh everything
+IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))  # the middle of each, then four points of its border
+# Where an iris is looked at, in its radii and in degrees below the horizontal: left and right of its middle, for lids
+# cover it above and below, and lamps are mirrored in the middle.
+IRIS_RADII, IRIS_TURNS = (0.45, 0.6, 0.75), (-20, -5, 10, 25, 40)
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
@@ -34,15 +39,17 @@ class Sights:
         embedding: (B, 128) of the recognition network, of unit length.
         points: (B, 478, 2) landmarks as parts of the picture's side.
         skin: (B, T, 3) colours at the spots of a ``Layout``, which move with the landmarks.
-        around: (B, CELLS, CELLS, 3) mean colours of the whole picture's cells, the background black if known.
-        background: (B, CELLS, CELLS) share of each cell that is known to be background; 0 in photos.
+        iris: (B, 3) colour of the irises.
+        cover: (B, CELLS, CELLS) share of each cell of the picture that hair covers.
+        hair: (B, 3) colour of the hair; black where there is none.
     """
 
     embedding: Floats
     points: Floats
     skin: Floats
-    around: Floats
-    background: Floats
+    iris: Floats
+    cover: Floats
+    hair: Floats
 
     def __len__(self) -> int:
         return len(self.embedding)
@@ -130,29 +137,59 @@ class Eyes:
     layout: Layout
 
     @torch.no_grad()
-    def see(self, pictures: Tensor, near: Tensor, *, background: Tensor | None = None, passes: int = 1) -> Sights:
+    def see(self, pictures: Tensor, near: Tensor, *, hair: Tensor | None = None, passes: int = 1) -> Sights:
         """Look at faces.
 
         Args:
             pictures: (B, 3, SIDE, SIDE) RGB in [0, 1].
             near: (B, 478, 2 or 3) landmarks, in pixels, around which to look for those of the pictures.
-            background: (B, SIDE, SIDE) 1 where there is nothing but background; None when nobody knows.
+            hair: (B, SIDE, SIDE) True where hair is; None to find it by its colour.
             passes: how often to look for the landmarks, each time where the last ones say.
         """
         for _ in range(passes):
             near, _ = self.finder.landmarks(pictures, self.finder.square(near))
-        return self.see_at(pictures, near, background=background)
+        return self.see_at(pictures, near, hair=hair)
 
     @torch.no_grad()
-    def see_at(self, pictures: Tensor, landmarks: Tensor, *, background: Tensor | None = None) -> Sights:
+    def see_at(self, pictures: Tensor, landmarks: Tensor, *, hair: Tensor | None = None) -> Sights:
         """Look at faces whose landmarks, (B, 478, 2 or 3) in pixels, are known; see ``see``."""
         embedding = F.normalize(self.recognizer.embed(pictures, landmarks), dim=-1)
         points = (landmarks[..., :2] / SIDE).numpy().astype(np.float32)
-        places = torch.from_numpy(self.layout.places(points)) * 2 - 1
         smooth = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
-        skin = F.grid_sample(smooth, places[:, :, None], align_corners=False, padding_mode="border")[..., 0]
-        empty = pictures.new_zeros(len(pictures), SIDE, SIDE) if background is None else background
-        around = F.adaptive_avg_pool2d(pictures * (1 - empty)[:, None], CELLS)
-        share = F.adaptive_avg_pool2d(empty[:, None], CELLS)[:, 0]
-        return Sights(embedding.numpy(), points, skin.mT.contiguous().numpy(),
-                      around.movedim(1, -1).contiguous().numpy(), share.numpy())
+        skin = colours_at(smooth, self.layout.places(points))
+        iris = iris_colour(colours_at(pictures, iris_places(points)))
+        pixels = pictures.movedim(1, -1).numpy()
+        masks = (np.stack([hair_in_photo(one, at) for one, at in zip(pixels, points, strict=True)]) if hair is None
+                 else hair.numpy())
+        cover = F.adaptive_avg_pool2d(torch.from_numpy(masks).float()[:, None], CELLS)[:, 0].numpy()
+        colour = np.stack([hair_colour(one, mask) for one, mask in zip(pixels, masks, strict=True)])
+        return Sights(embedding.numpy(), points, skin, iris, cover, colour)
+
+
+def colours_at(pictures: Tensor, places: Floats) -> Floats:
+    """(B, T, 3) colours of pictures (B, 3, S, S) at places (B, T, 2), as parts of their side."""
+    at = torch.from_numpy(places)[:, :, None] * 2 - 1
+    colours = F.grid_sample(pictures, at, align_corners=False, padding_mode="border")[..., 0]
+    found: Floats = colours.mT.contiguous().numpy()
+    return found
+
+
+def iris_places(points: Floats) -> Floats:
+    """(B, 478, 2) landmarks -> (B, T, 2) spots on the sides of both irises."""
+    turns = np.deg2rad([*IRIS_TURNS, *(180 - t for t in IRIS_TURNS)])
+    spots = np.concatenate([r * np.stack([np.cos(turns), np.sin(turns)], -1) for r in IRIS_RADII]).astype(np.float32)
+    places = []
+    for middle, *border in IRISES:
+        centre = points[:, middle, None]
+        radius = np.linalg.norm(points[:, border] - centre, axis=-1).mean(1)
+        places.append(centre + radius[:, None, None] * spots)
+    return np.concatenate(places, 1)
+
+
+def iris_colour(seen: Floats) -> Floats:
+    """(B, 3) mean of spots (B, T, 3) without the darker and the lighter quarter: lashes, pupils, lamps, sclera."""
+    order = np.argsort(seen @ LUMINANCE, 1)
+    quarter = seen.shape[1] // 4
+    middle = np.take_along_axis(seen, order[:, quarter:-quarter, None], 1)
+    colour: Floats = middle.mean(1)
+    return colour

@@ -30,9 +30,9 @@ class Regression:
         features = self._features(library.sights)
         sliders = sliders_of(library.vectors, library.schema)
         self._middle = sliders.mean(0)
-        gram = features.T @ features
-        gram[np.diag_indices_from(gram)] += RIDGE * len(features) * np.square(features).mean()
-        self._slopes = np.linalg.solve(gram, features.T @ (sliders - self._middle))
+        kernel = features @ features.T  # people are fewer than features
+        kernel[np.diag_indices_from(kernel)] += RIDGE * len(features) * np.square(features).mean()
+        self._slopes = features.T @ np.linalg.solve(kernel, sliders - self._middle)
 
     def guess(self, seen: Sights) -> Array:
         """(B, D) sliders of B pictures."""
@@ -67,7 +67,6 @@ class Neighbours:
 def neighbours(library: Library, comparison: Comparison, *, count: int) -> Neighbours:
     """Who of a library comes nearest to a photo, ``count`` of them by everything."""
     residuals = comparison.residuals(library.sights, sliders_of(library.vectors, library.schema))
-    without = comparison.terms[-1].where.start  # a person of the library may be as unusual as it likes
-    losses = robust_loss(residuals[:, :without], comparison.scales[:without])
-    around = comparison.only(residuals, "around")
+    losses = robust_loss(residuals, comparison.scales)
+    around = comparison.only(residuals, "cover") + comparison.only(residuals, "hair")
     return Neighbours(np.argsort(losses, kind="stable")[:count], np.argsort(around, kind="stable")[:2 * count])

@@ -9,13 +9,14 @@ import torch
 from facenn.networks.graph import load_graph
 from facenn.networks.landmarks import FaceFinder
 from facenn.networks.recognition import DLIB, SFACE, Recognizer
+from facenn.networks.traits import TraitsNetwork
 
 Device = torch.device | str
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """All networks that see faces.
+    """The networks that see faces in every fit.
 
     Attributes:
         finder: faces and landmarks.
@@ -55,6 +56,11 @@ def load_recognizer(folder: Path, name: Literal["sface", "dlib"], device: Device
     if name == "sface":
         return Recognizer(name, network, SFACE, "cosine")
     return Recognizer(name, network, DLIB, "euclidean")
+
+
+def load_traits(folder: Path, device: Device = "cpu") -> TraitsNetwork:
+    """The network of age and sex, which only fits on the engine ask; see ``load_frozen``."""
+    return TraitsNetwork(load_graph(file(folder, "traits"), device=device))
 
 
 def file(folder: Path, name: str) -> Path:

@@ -19,17 +19,18 @@ from facenn.engine.generation import engine_digest
 from facenn.engine.renderer import Engine
 from facenn.errors import CheckpointError, ConfigError
 from facenn.fitting.descent import FitResult, Weights, draw, fit
+from facenn.fitting.irises import with_clear_irises
 from facenn.fitting.library import Library, library_folder, load_library
 from facenn.fitting.locks import Lock
 from facenn.fitting.painter import Observer, Setting
 from facenn.fitting.search import fit_on_engine
 from facenn.fitting.sight import SIDE, Eyes
-from facenn.fitting.starts import Regression
 from facenn.fitting.studio import Studio
 from facenn.fitting.target import Target, see
 from facenn.images import to_pixels
 from facenn.networks.checkpoints import load_imitator, schema_difference
-from facenn.networks.frozen import Frozen
+from facenn.networks.frozen import Frozen, load_traits
+from facenn.networks.traits import TraitsNetwork
 from facenn.report.summary import Pixels
 from facenn.schema import ParameterSchema, Vector
 
@@ -135,11 +136,13 @@ class EngineSearcher:
         lock: parameters that the fits leave alone.
         observer: draws and looks.
         frozen: the networks that look.
+        traits: the network that tells sex and age.
     """
 
-    def __init__(self, config: FitConfig, library: Library, lock: Lock, observer: Observer, frozen: Frozen) -> None:
+    def __init__(self, config: FitConfig, library: Library, lock: Lock, observer: Observer, frozen: Frozen,
+                 traits: TraitsNetwork) -> None:
         self._config, self._library, self._lock, self._observer = config, library, lock, observer
-        self._eyes, self._regression = Eyes(frozen.finder, frozen.sface, library.layout), Regression(library)
+        self._eyes, self._traits = Eyes(frozen.finder, frozen.sface, library.layout), traits
         self.schema, self.engine = library.schema, Engine(config.character)
         self.together, self.digest = 1, _digest(library.schema)
         self.made_by = f"Gauss-Newton on the engine, from {len(library.vectors):,} drawn people"
@@ -156,8 +159,9 @@ class EngineSearcher:
     def _search(self, aligned: AlignedFace, log: Log) -> Found:
         shrink = aligned.picture.shape[-1] // SIDE
         picture = F.avg_pool2d(aligned.picture[None].cpu(), shrink)
-        photo = self._eyes.see_at(picture, aligned.landmarks[None].cpu() / shrink)
-        result, drawn = fit_on_engine(photo, self._library, self._regression, self._observer,
+        photo = with_clear_irises(self._eyes.see_at(picture, aligned.landmarks[None].cpu() / shrink))
+        traits = self._traits.of(aligned.picture[None].cpu(), aligned.landmarks[None].cpu())
+        result, drawn = fit_on_engine(photo, traits, self._library, self._observer,
                                       rounds=self._config.rounds, lock=self._lock, log=log)
         return _found(result, 0, None, drawn=drawn)
 
@@ -193,7 +197,7 @@ def open_searcher(config: FitConfig, model: Path | None, frozen: Frozen, pretrai
                            workers=config.workers, progress=progress)
     setting = Setting(config.character, pretrained.resolve(), library.reference)
     with Studio(setting, workers=config.workers) as studio:
-        yield EngineSearcher(config, library, lock, studio, frozen)
+        yield EngineSearcher(config, library, lock, studio, frozen, load_traits(pretrained))
 
 
 def weights_of(config: FitConfig) -> Weights:

@@ -49,23 +49,21 @@ class ToyObserver:
         points = self.reference + 0.01 * np.einsum("bi,inj->bnj", shape, self.shifts)
         stripes = np.arange(len(self.layout)) % 7 == 0
         skin = (1 - 0.7 * tone)[:, None] * (1 - 0.5 * brow[:, 1:] * stripes)
-        around = np.zeros((len(vectors), CELLS, CELLS, 3))
-        share = np.ones((len(vectors), CELLS, CELLS))
+        iris = np.repeat(0.1 + 0.2 * tone[:, None], 3, 1)
+        cover = np.zeros((len(vectors), CELLS, CELLS))
         middle = int(self.reference[0, 0] * CELLS)
         for style, rows in ((1, 6), (2, 12)):  # hair covers a block around the face, down to a row
-            for person in np.flatnonzero(hair[:, style] > 0.5):
-                around[person, :rows, middle - 4:middle + 5] = light[person]
-                share[person, :rows, middle - 4:middle + 5] = 0
+            cover[hair[:, style] > 0.5, :rows, middle - 4:middle + 5] = 1
+        colour = np.repeat((light * (hair[:, 0] < 0.5))[:, None], 3, 1)
         return Sights(*(np.asarray(a, np.float32) for a in (
             embedding / np.linalg.norm(embedding, axis=1, keepdims=True), points,
-            np.repeat(skin[..., None], 3, 2), around, share)))
+            np.repeat(skin[..., None], 3, 2), iris, cover, colour)))
 
     def photo(self, vector: Vector) -> Sights:
-        """The same face before a white wall of which nobody knows that it is one."""
+        """What is seen of one face that was not drawn for a fit."""
         seen = self.observe(vector[None], self.reference)
         self.drawn -= 1
-        return Sights(seen.embedding, seen.points, seen.skin, seen.around + seen.background[..., None],
-                      np.zeros_like(seen.background))
+        return seen
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
 
-from facenn.fitting.comparison import Comparison, Population, sliders_of, superimposed, surroundings, wall_colour
+from facenn.fitting.comparison import Comparison, sliders_of, superimposed
 from facenn.fitting.library import Library
 from facenn.fitting.newton import robust_loss
-from facenn.fitting.sight import Floats, Sights
-from facenn.fitting.target import CELLS, FACE_OVAL
+from facenn.fitting.population import Population
+
+
+def everybody(library: Library) -> Population:
+    return Population.of(sliders_of(library.vectors, library.schema))
 
 
 def test_superimposed_undoes_a_similarity() -> None:
@@ -17,46 +20,19 @@ def test_superimposed_undoes_a_similarity() -> None:
 
 def test_residuals_of_the_face_itself_are_its_prior_alone(library: Library) -> None:
     photo = library.sights.take([5])
-    comparison = Comparison(photo, library.layout, library.population)
-    clear = Sights(photo.embedding, photo.points, photo.skin, photo.around, 0 * photo.background)
-    residuals = comparison.residuals(clear, sliders_of(library.vectors[5:6], library.schema))
+    comparison = Comparison(photo, library.layout, everybody(library))
+    residuals = comparison.residuals(photo, sliders_of(library.vectors[5:6], library.schema))
     losses = comparison.losses(residuals[0])
     assert losses["prior"] > 0
     assert losses["total"] == pytest.approx(losses["prior"], abs=1e-6)
 
 
 def test_losses_of_the_terms_add_up_to_the_robust_loss(library: Library) -> None:
-    comparison = Comparison(library.sights.take([5]), library.layout, library.population)
+    comparison = Comparison(library.sights.take([5]), library.layout, everybody(library))
     residuals = comparison.residuals(library.sights, sliders_of(library.vectors, library.schema))
     losses = comparison.losses(residuals[3])
     assert losses["total"] == pytest.approx(float(robust_loss(residuals[3], comparison.scales)))
     assert comparison.only(residuals, "tone")[3] == pytest.approx(losses["tone"])
-
-
-def test_surroundings_leave_out_the_face_and_what_is_below_it(library: Library) -> None:
-    points = centred(library)
-    region = surroundings(points)
-    oval = points[list(FACE_OVAL)]
-    middle = (oval.mean(0) * CELLS).astype(int)
-    assert region[middle[1], middle[0]] == 0
-    assert region[int(oval[:, 1].min() * CELLS) - 2, middle[0]] == 1
-    assert region[int(oval[:, 1].max() * CELLS) + 1:].max() == 0
-
-
-def test_wall_colour_is_what_is_far_from_the_face(library: Library) -> None:
-    photo = library.sights.take([0])
-    points = centred(library)
-    around = np.full((1, CELLS, CELLS, 3), 0.9, np.float32)
-    around[:, 8:, 8:24] = 0.2
-    seen = Sights(photo.embedding, points[None], photo.skin, around, 0 * photo.background)
-    assert wall_colour(seen) == pytest.approx(np.full(3, 0.9))
-
-
-def centred(library: Library) -> Floats:
-    """(478, 2) the reference moved to the middle of the picture."""
-    oval = library.reference[list(FACE_OVAL)]
-    moved: Floats = library.reference - (oval.min(0) + oval.max(0)) / 2 + 0.5
-    return moved
 
 
 def test_population_knows_what_goes_together_and_leaves_the_strangest_out() -> None:
@@ -70,3 +46,21 @@ def test_population_knows_what_goes_together_and_leaves_the_strangest_out() -> N
     assert np.abs(population.mean - people.mean(0)).max() < 0.02
     untrimmed = np.linalg.inv(np.cov(crowd, rowvar=False))
     assert against > 2 * np.array((0.1, -0.1)) @ untrimmed @ np.array((0.1, -0.1))
+
+
+def test_population_given_one_slider_knows_what_goes_with_it() -> None:
+    first = np.random.default_rng(0).normal(0.5, 0.1, 2000)
+    crowd = np.stack([first, first + np.random.default_rng(1).normal(0, 0.02, 2000)], 1)
+    given = Population.of(crowd).given(0, 0.7, 0.01)
+    assert given.mean[0] == pytest.approx(0.7, abs=0.01)
+    assert given.mean[1] > 0.62
+    deviation = np.sqrt(np.diag(np.linalg.inv(given.whitening.T @ given.whitening)))
+    assert deviation[0] == pytest.approx(0.01, abs=0.002)
+
+
+def test_counted_keeps_the_named_terms_alone(library: Library) -> None:
+    comparison = Comparison(library.sights.take([5]), library.layout, everybody(library))
+    residuals = comparison.residuals(library.sights, sliders_of(library.vectors, library.schema))[3]
+    losses, kept = comparison.losses(residuals), comparison.losses(residuals * comparison.counted(["tone", "prior"]))
+    assert kept["total"] == pytest.approx(losses["tone"] + losses["prior"])
+    assert comparison.counted(None).all()

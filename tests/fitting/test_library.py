@@ -30,7 +30,8 @@ class FakeStudio:
         type(self).drawn += len(vectors)
         count = len(vectors)
         return Sights(vectors[:, :100], np.tile(near, (count, 1, 1)), np.zeros((count, 5, 3), np.float32),
-                      np.zeros((count, 4, 4, 3), np.float32), np.zeros((count, 4, 4), np.float32))
+                      np.zeros((count, 3), np.float32), np.zeros((count, 4, 4), np.float32),
+                      np.zeros((count, 3), np.float32))
 
 
 @pytest.fixture(autouse=True)

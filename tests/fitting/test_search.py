@@ -6,12 +6,16 @@ import pytest
 
 from facenn.fitting.comparison import Comparison
 from facenn.fitting.descent import FitResult
+from facenn.fitting.kin import kin_of
 from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
 from facenn.fitting.search import NEAREST, Log, Search, choose_options, fit_on_engine, with_hair_of
 from facenn.fitting.sight import Floats, Sights
 from facenn.fitting.starts import Regression, neighbours
+from facenn.networks.traits import Traits
 from facenn.schema import Vector
+
+ANYBODY = Traits(man=True, years=30)  # the toy's people have no sex and no age
 
 
 class Toy(Protocol):
@@ -30,7 +34,7 @@ def quiet(step: int, losses: Mapping[str, float]) -> None:
 
 def fitted(photo: Sights, library: Library, observer: Toy, *, rounds: int, log: Log = quiet, lock: tuple[str, ...] = ()
            ) -> tuple[FitResult, int]:
-    return fit_on_engine(photo, library, Regression(library), observer, rounds=rounds,
+    return fit_on_engine(photo, ANYBODY, library, observer, rounds=rounds,
                          lock=Lock.of(lock, library.schema), log=log)
 
 
@@ -76,14 +80,15 @@ def test_fit_on_engine_with_everything_locked_changes_nothing(observer: Toy, lib
 
 
 def test_choose_options_prefers_what_the_photo_shows(observer: Toy, library: Library, planted: Vector) -> None:
-    comparison = Comparison(observer.photo(planted), library.layout, library.population)
-    search = Search(observer, comparison, library.schema, Lock.of((), library.schema), library.reference)
+    comparison = Comparison(observer.photo(planted), library.layout, kin_of(ANYBODY, library).population)
+    search = Search(observer, comparison, library.schema, Lock.of((), library.schema), library.reference,
+                    library.vectors.mean(0))
     start = changed(planted, library, hair__style="long", brow__style="thin")
-    assert np.array_equal(choose_options(search, start), planted)
+    assert np.array_equal(choose_options(search, start, hair=True), planted)
 
 
 def test_with_hair_of_changes_hair_alone(observer: Toy, library: Library, planted: Vector) -> None:
-    comparison = Comparison(observer.photo(planted), library.layout, library.population)
+    comparison = Comparison(observer.photo(planted), library.layout, kin_of(ANYBODY, library).population)
     donors = library.vectors[neighbours(library, comparison, count=NEAREST).donors]
     dressed = [library.schema.to_named(v) for v in with_hair_of(planted, donors, library.schema)]
     assert len({named["shape.0"] for named in dressed} | {named["skin.tone"] for named in dressed}) == 2
@@ -97,5 +102,5 @@ def test_regression_guesses_what_can_be_seen(observer: Toy, library: Library, pl
 
 
 def test_neighbours_find_somebody_of_the_library(observer: Toy, library: Library) -> None:
-    comparison = Comparison(observer.photo(library.vectors[17]), library.layout, library.population)
+    comparison = Comparison(observer.photo(library.vectors[17]), library.layout, kin_of(ANYBODY, library).population)
     assert neighbours(library, comparison, count=3).alike[0] == 17

@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from facenn.fitting.sight import GRID, SIDE, Eyes, Floats, Layout, Sights, joined
+from facenn.fitting.sight import GRID, IRISES, SIDE, Eyes, Floats, Layout, Sights, iris_colour, iris_places, joined
+from facenn.fitting.target import CELLS
 from facenn.networks.frozen import Frozen
 
 
@@ -58,14 +59,36 @@ def test_eyes_see_the_same_wherever_they_look_first(eyes: Eyes, photo: Tensor, f
     assert float((near.embedding * beside.embedding).sum()) > 0.95
 
 
-def test_eyes_take_the_background_out_of_what_is_around(eyes: Eyes, photo: Tensor, face_points: Tensor) -> None:
-    empty = torch.zeros(1, SIDE, SIDE)
-    empty[:, :, : SIDE // 2] = 1
-    seen = eyes.see_at(photo, face_points[None] / 2, background=empty)
-    assert seen.background[0, :, 0].min() == 1
-    assert seen.background[0, :, -1].max() == 0
-    assert np.abs(seen.around[0, :, 0]).max() == 0
+def test_eyes_know_the_hair_that_they_are_told_of(eyes: Eyes, photo: Tensor, face_points: Tensor) -> None:
+    hair = torch.zeros(1, SIDE, SIDE, dtype=torch.bool)
+    hair[:, :, : SIDE // 2] = True
+    seen = eyes.see_at(photo, face_points[None] / 2, hair=hair)
+    assert seen.cover[0, :, 0].min() == 1
+    assert seen.cover[0, :, -1].max() == 0
     assert np.linalg.norm(seen.embedding) == pytest.approx(1)
+
+
+def test_eyes_see_brown_irises_and_brown_hair_in_a_photo(eyes: Eyes, photo: Tensor, face_points: Tensor) -> None:
+    seen = eyes.see_at(photo, face_points[None] / 2)
+    for colour in (seen.iris[0], seen.hair[0]):
+        assert colour[0] > colour[1] > colour[2]
+        assert colour.max() < 0.45
+    above, beside = int(face_points[10, 1] / 512 * CELLS) - 3, int(face_points[10, 0] / 512 * CELLS)
+    assert seen.cover[0, above, beside] > 0.8
+    assert seen.cover[0, above + 6, beside] < 0.2
+
+
+def test_iris_colour_ignores_lamps_and_pupils() -> None:
+    seen = np.full((1, 40, 3), (0.3, 0.2, 0.1), np.float32)
+    seen[0, :8], seen[0, 30:] = 1, 0
+    assert iris_colour(seen) == pytest.approx(np.array([[0.3, 0.2, 0.1]]))
+
+
+def test_iris_places_lie_within_the_irises(reference: Floats) -> None:
+    places = iris_places(reference[None])[0].reshape(2, -1, 2)
+    for spots, (middle, *border) in zip(places, IRISES, strict=True):
+        radius = np.linalg.norm(reference[border] - reference[middle], axis=1).mean()
+        assert np.linalg.norm(spots - reference[middle], axis=1).max() < 0.8 * radius
 
 
 def test_joined_is_undone_by_take(eyes: Eyes, photo: Tensor, face_points: Tensor) -> None:

