@@ -21,6 +21,7 @@ PRETRAINED = ROOT / "data" / "pretrained"
 SERVED = ("flows", "workshop")  # folders whose tests share servers
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let processes that test at the same time share the work by files; those with servers go to one, and first."""
     groups = {item: "servers" if item.path.parent.name in SERVED else str(item.path) for item in items}

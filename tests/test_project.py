@@ -85,7 +85,7 @@ def test_experiment_of_the_readme_runs_what_changed_and_is_compared_with_the_las
     said = shell(baseline, experiment_lines())
     assert sorted(re.findall(r"Running stage '(\w+)'", said)) == ["evaluate", "fit", "train"]
     params = json.loads(shell(baseline, "dvc params diff --json 2> /dev/null"))["params.yaml"]
-    assert params == {"train.peak": {"old": 0.002, "new": 0.004, "diff": 0.002}}
+    assert params == {"train.peak": {"old": 0.008, "new": 0.004, "diff": -0.004}}
     metrics = json.loads(shell(baseline, "dvc metrics diff --json 2> /dev/null"))
     assert "held_out/l1" in metrics["reports/evaluation/metrics.json"]
     drawn = {path.name for path in (baseline / "dvc_plots/static").iterdir()}
