@@ -18,16 +18,6 @@ from facenn.tracking import local_store
 
 ROOT = Path(__file__).resolve().parents[1]
 PRETRAINED = ROOT / "data" / "pretrained"
-SERVED = ("flows", "workshop")  # folders whose tests share servers
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let processes that test at the same time share the work by files; those with servers go to one, and first."""
-    groups = {item: "servers" if item.path.parent.name in SERVED else str(item.path) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: groups[item] != "servers")
 
 
 @pytest.fixture(scope="session")
