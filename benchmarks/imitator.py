@@ -29,7 +29,7 @@ from torch.optim import Adam
 
 import facenn
 from facenn.config import TrainConfig
-from facenn.dataset import Faces, Split, fits
+from facenn.dataset import AVERAGED, Faces, Split, fits
 from facenn.errors import ConfigError, FacennError
 from facenn.evaluation import held_out
 from facenn.exchange.renders import TABLE_FILE, RendersFolder
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 ORIGINAL_SIDE, ORIGINAL_BATCH = 512, 4
 WARM = 3  # steps that are not timed: kernels are chosen, memory is claimed
 LOOKS = 20  # at the held-out renders, per training
-AVERAGED = 64  # renders whose mean is the first picture
 
 
 @dataclass(frozen=True)
@@ -206,7 +205,7 @@ def train_one(recipe: Recipe, faces: Faces, state: Path, device: str) -> Trained
 
     imitator = untrained(recipe, faces.schema.size)
     parts, every = split_of(recipe, len(faces)), -(-recipe.steps // LOOKS)
-    imitator.start_from(faces.batch(parts.training[:AVERAGED]).pictures.mean(0).cpu())
+    imitator.start_from(faces.mean_picture(parts.training[:AVERAGED]))
     _train(imitator, faces, recipe, device, checkpoint=state, steps=recipe.steps, every=every, look_every=every,
            log=log)
     found = held_out(imitator, faces, parts.validation)

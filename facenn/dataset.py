@@ -20,6 +20,7 @@ from facenn.schema import ParameterSchema, Vector
 Rows = NDArray[np.int64]
 SHARE = 0.6  # of a GPU's free memory for pictures; the rest is for the network at work
 KEPT = 2**30  # bytes of pictures in main memory, which other programs use as well
+AVERAGED = 64  # renders whose mean is the first picture of an Imitator
 AHEAD = 4  # batches decoded before they are asked for
 WORKERS = min(8, os.cpu_count() or 1)
 
@@ -186,6 +187,10 @@ class Faces:
             return pixels
         side = (self.resolution, self.resolution)
         return np.asarray(Image.fromarray(pixels).resize(side, Image.Resampling.BOX))
+
+    def mean_picture(self, rows: Rows) -> Tensor:
+        """(3, R, R) RGB in [0, 1], the mean of these rows' pictures, in main memory."""
+        return torch.stack([to_tensor(self.pixels(int(row))) for row in rows]).mean(0)
 
     def batch(self, rows: Sequence[int] | Rows) -> Batch:
         """The pairs of these rows, in their order; pictures that are kept stay on their device."""

@@ -13,11 +13,11 @@ from facenn.fitting.locks import Lock
 from facenn.fitting.newton import Array, Point, best, jacobian_at, robust_loss, steps, updated
 from facenn.fitting.painter import PASSES, Observer
 from facenn.fitting.sight import Floats, Sights
-from facenn.fitting.starts import Regression, neighbours
+from facenn.fitting.starts import Regression, alike, donors
 from facenn.networks.traits import Traits
 from facenn.schema import ParameterSchema, Vector
 
-NEAREST = 6  # people of the library that are tried as starts, and whose hair is tried on
+NEAREST = 6  # people of the library that are tried as starts; the hair of twice as many is tried on
 HAIR = "Hair"  # the group of the sliders and the choice that are taken over from people with similar surroundings
 # They decide hair: a recognition network would rather hide a forehead under it.
 HAIR_TERMS = ("tone", "relief", "cover", "hair", "prior")
@@ -108,19 +108,19 @@ def fit_on_engine(photo: Sights, traits: Traits, library: Library, observer: Obs
     kin = kin_of(traits, library)
     comparison = Comparison(photo, library.layout, kin.population)
     search = Search(observer, comparison, library.schema, lock, library.reference, kin.peers.vectors.mean(0))
-    near = neighbours(kin.people, comparison, count=NEAREST)
+    near = kin.people.vectors[alike(kin.people, comparison, count=NEAREST)]
     guess = Regression(kin.people).guess(photo)[0]
-    begun = aged(starts(kin.people.vectors[near.alike], guess, library.schema), kin.population, library.schema)
-    donors = kin.peers.vectors[neighbours(kin.peers, comparison, count=NEAREST).donors]
+    begun = aged(starts(near, guess, library.schema), kin.population, library.schema)
+    worn = kin.peers.vectors[donors(kin.peers, comparison, count=2 * NEAREST)]
     vector = search.pick(begun)
-    vector = dressed(search, vector, donors)
+    vector = dressed(search, vector, worn)
     for done in range(1, rounds + 1):
         vector = choose_options(search, vector, hair=False)
         vector, gained = step(search, vector)
         log(done, {name: values[-1][0] for name, values in search.history.items()})
         if gained < SATURATED:
             break
-    vector = dressed(search, vector, donors)
+    vector = dressed(search, vector, worn)
     vector = choose_options(search, vector, hair=True)
     return FitResult(vector[None], vector[None], search.history), search.evaluations
 

@@ -1,7 +1,5 @@
 """Where a fit on the engine may start: what a library of drawn people says about a photo, without drawing anything."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,22 +49,18 @@ class Regression:
                                zip(weights, self._raw(seen), self._mean, self._size, strict=True)], 1)
 
 
-@dataclass(frozen=True)
-class Neighbours:
-    """The people of a library who come nearest to a photo, as numbers, best first.
-
-    Attributes:
-        alike: by everything that can be seen.
-        donors: by what is around the face alone, where hair is; twice as many.
-    """
-
-    alike: NDArray[np.intp]
-    donors: NDArray[np.intp]
+def alike(library: Library, comparison: Comparison, *, count: int) -> NDArray[np.intp]:
+    """Numbers of the people of a library who are most like a photo in everything that can be seen, best first."""
+    losses = robust_loss(_residuals(library, comparison), comparison.scales)
+    return np.argsort(losses, kind="stable")[:count]
 
 
-def neighbours(library: Library, comparison: Comparison, *, count: int) -> Neighbours:
-    """Who of a library comes nearest to a photo, ``count`` of them by everything."""
-    residuals = comparison.residuals(library.sights, sliders_of(library.vectors, library.schema))
-    losses = robust_loss(residuals, comparison.scales)
+def donors(library: Library, comparison: Comparison, *, count: int) -> NDArray[np.intp]:
+    """Numbers of the people of a library whose hair is most like a photo's, best first."""
+    residuals = _residuals(library, comparison)
     around = comparison.only(residuals, "cover") + comparison.only(residuals, "hair")
-    return Neighbours(np.argsort(losses, kind="stable")[:count], np.argsort(around, kind="stable")[:2 * count])
+    return np.argsort(around, kind="stable")[:count]
+
+
+def _residuals(library: Library, comparison: Comparison) -> Array:
+    return comparison.residuals(library.sights, sliders_of(library.vectors, library.schema))

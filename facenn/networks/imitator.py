@@ -1,5 +1,6 @@
 """The Imitator G: parameters -> the picture that the engine would draw of them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ RESOLUTIONS = (32, 64, 128, 256, 512)
 LANDMARKS = 478  # MediaPipe's face mesh with both irises
 
 
-class Imitator(nn.Module):
+class Imitator(nn.Module, ABC):
     """A differentiable stand-in for the engine, G(x) of arXiv:1909.01064. Its architectures are its subclasses.
 
     The buffer ``frame`` (478, 2) tells where the engine has the landmarks of its faces, in pixels of a render: a photo
@@ -70,6 +71,7 @@ class Imitator(nn.Module):
         # precision: bfloat16 has fewer steps near 1 than a picture has.
         return self.draw(2 * parameters - 1, side or self.resolution).to(parameters.dtype).sigmoid()
 
+    @abstractmethod
     def draw(self, centred: Tensor, side: int) -> Tensor:
         """The picture before the sigmoid.
 
@@ -80,12 +82,11 @@ class Imitator(nn.Module):
         Returns:
             (B, 3, S, S) log-odds of RGB.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def start_from(self, picture: Tensor) -> None:
         """Let an untrained Imitator draw about this picture, so that the first steps need not find it.
 
         Args:
             picture: (3, R, R) mean of some renders, RGB in [0, 1].
         """
-        raise NotImplementedError

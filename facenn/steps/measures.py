@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from facenn.config import FitConfig
 from facenn.engine.characters import character
@@ -140,39 +141,46 @@ def measure(model: Path, out: Path, fresh: Fresh, fit_config: FitConfig, *, pret
     return measures
 
 
-def fit_renders(pictures: torch.Tensor, landmarks: torch.Tensor, imitator: Imitator, schema: ParameterSchema,
-                frozen: Frozen, config: FitConfig, log: Log) -> Vector:
-    """(B, P) what fits to the engine's own pictures find through an Imitator, with no parameter locked.
+def fit_renders(pictures: Iterable[NDArray[np.uint8]], imitator: Imitator, schema: ParameterSchema, frozen: Frozen,
+                config: FitConfig, log: Log) -> tuple[list[int], Vector]:
+    """Fit the engine's own pictures through an Imitator, all at once and with no parameter locked.
 
     Args:
-        pictures: (B, 3, SIDE, SIDE) renders.
-        landmarks: (B, 478, 3) of the same.
+        pictures: (SIDE, SIDE, 3) renders.
         imitator: of the schema's parameters.
         schema: what the parameters mean.
         frozen: the networks that compare.
         config: how to fit; what a person locks says nothing about an Imitator.
         log: called with the step and the losses.
+
+    Returns:
+        The numbers of the B renders that show a face, and (B, P) what was found for them.
     """
-    return fit(see(pictures, landmarks, frozen), imitator.requires_grad_(False), schema, frozen, steps=config.steps,
-               rate=config.rate, weights=weights_of(config), candidates=config.candidates, seed=config.seed,
-               lock=Lock.of((), schema), log=log).vectors
+    device, seen = next(imitator.parameters()).device, []
+    for number, pixels in enumerate(pictures):
+        picture = to_tensor(pixels).to(device)
+        points = find_landmarks(picture[None], frozen.finder)
+        if points is not None:
+            seen.append((number, picture, points[0]))
+    if not seen:
+        return [], np.empty((0, schema.size), np.float32)
+    numbers, faces, landmarks = zip(*seen, strict=True)
+    target = see(torch.stack(faces), torch.stack(landmarks), frozen)
+    found = fit(target, imitator.requires_grad_(False), schema, frozen, steps=config.steps,
+                rate=config.rate, weights=weights_of(config), candidates=config.candidates, seed=config.seed,
+                lock=Lock.of((), schema), log=log)
+    return list(numbers), found.vectors
 
 
 def _found(engine: Engine, imitator: Imitator, fresh: Fresh, frozen: Frozen, config: FitConfig, log: Log
            ) -> list[Vector]:
     """What fits of the first faces find, as many faces at once as in a folder of photos."""
-    device, found = next(imitator.parameters()).device, list[Vector]()
+    found = list[Vector]()
     for first in range(0, fresh.fitted, config.batch):
-        seen = []
-        for i in range(first, min(first + config.batch, fresh.fitted)):
-            picture = to_tensor(engine.draw(fresh.vector(engine.schema, i)).picture).to(device)
-            points = find_landmarks(picture[None], frozen.finder)
-            if points is not None:
-                seen.append((picture, points[0]))
-        if seen:
-            after = _after(first // config.batch * config.steps, log)
-            pictures, landmarks = (torch.stack(column) for column in zip(*seen, strict=True))
-            found += list(fit_renders(pictures, landmarks, imitator, engine.schema, frozen, config, after))
+        pictures = (engine.draw(fresh.vector(engine.schema, i)).picture
+                    for i in range(first, min(first + config.batch, fresh.fitted)))
+        after = _after(first // config.batch * config.steps, log)
+        found += list(fit_renders(pictures, imitator, engine.schema, frozen, config, after)[1])
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from facenn.config import EvaluateConfig, FitConfig, TrainConfig
-from facenn.dataset import Faces, Split, fits, split
+from facenn.dataset import AVERAGED, Faces, Split, fits, split
 from facenn.errors import ConfigError, FormatError
 from facenn.evaluation import HeldOut, Recovery, find_landmarks, held_out, recovery
 from facenn.exchange.renders import TABLE_FILE, RendersFolder
@@ -39,7 +39,6 @@ MODEL_FILE = "imitator.safetensors"
 RUN_FILE = "training.json"
 FIGURES_FILE = "metrics.json"
 FRAMED = 24  # renders whose landmarks are averaged into the framing of the engine
-AVERAGED = 64  # renders whose mean is the Imitator's first picture
 SHOWN = 6
 
 Log = Callable[[int, Mapping[str, float]], None]
@@ -107,7 +106,7 @@ def _train(config: TrainConfig, renders: Path, out: Path, store: Store, device: 
     if config.start_from:
         adopt_weights(imitator, folder.schema, Path(config.start_from))
     else:
-        imitator.start_from(_mean_picture(faces, parts))
+        imitator.start_from(faces.mean_picture(parts.training[:AVERAGED]))
     digest = _digest(folder)
     state = state_file(store.states, config, digest, processes=ranks.count)
     learn = partial(
@@ -245,18 +244,9 @@ def summary(evaluation: Evaluation) -> dict[str, float]:
 def _recover(config: EvaluateConfig, fit_config: FitConfig, folder: RendersFolder, rows: np.ndarray, imitator: Imitator,
              frozen: Frozen, log: Log) -> Recovery | None:
     chosen = rows[: config.recovered]
-    device = next(imitator.parameters()).device
-    seen: list[tuple[int, torch.Tensor, torch.Tensor]] = []
-    for i in chosen:
-        picture = to_tensor(folder.read_pixels(int(i))).to(device)
-        points = find_landmarks(picture[None], frozen.finder)
-        if points is not None:
-            seen.append((int(i), picture, points[0]))
-    if not seen:
-        return None
-    pictures, landmarks = torch.stack([s[1] for s in seen]), torch.stack([s[2] for s in seen])
-    found = fit_renders(pictures, landmarks, imitator, folder.schema, frozen, fit_config, log)
-    return recovery(folder.schema, found, folder.parameters[[s[0] for s in seen]])
+    pictures = (folder.read_pixels(int(i)) for i in chosen)
+    shown, found = fit_renders(pictures, imitator, folder.schema, frozen, fit_config, log)
+    return recovery(folder.schema, found, folder.parameters[chosen[shown]]) if shown else None
 
 
 def _digest(folder: RendersFolder) -> str:
@@ -287,11 +277,6 @@ def _begun(state: Path) -> tuple[History, str | None]:
         return History({}), None
     course = json.loads(_course(state).read_text(encoding="utf-8"))
     return History({int(step): figures for step, figures in course["steps"].items()}), str(course["run"])
-
-
-def _mean_picture(faces: Faces, parts: Split) -> torch.Tensor:
-    """(3, R, R) RGB in [0, 1]."""
-    return torch.stack([to_tensor(faces.pixels(int(row))) for row in parts.training[:AVERAGED]]).mean(0)
 
 
 def _frame(folder: RendersFolder, parts: Split, finder: FaceFinder) -> torch.Tensor:

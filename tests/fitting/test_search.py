@@ -11,7 +11,7 @@ from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
 from facenn.fitting.search import NEAREST, Log, Search, choose_options, fit_on_engine, with_hair_of
 from facenn.fitting.sight import Floats, Sights
-from facenn.fitting.starts import Regression, neighbours
+from facenn.fitting.starts import Regression, alike, donors
 from facenn.networks.traits import Traits
 from facenn.schema import Vector
 
@@ -89,8 +89,8 @@ def test_choose_options_prefers_what_the_photo_shows(observer: Toy, library: Lib
 
 def test_with_hair_of_changes_hair_alone(observer: Toy, library: Library, planted: Vector) -> None:
     comparison = Comparison(observer.photo(planted), library.layout, kin_of(ANYBODY, library).population)
-    donors = library.vectors[neighbours(library, comparison, count=NEAREST).donors]
-    dressed = [library.schema.to_named(v) for v in with_hair_of(planted, donors, library.schema)]
+    worn = library.vectors[donors(library, comparison, count=2 * NEAREST)]
+    dressed = [library.schema.to_named(v) for v in with_hair_of(planted, worn, library.schema)]
     assert len({named["shape.0"] for named in dressed} | {named["skin.tone"] for named in dressed}) == 2
     assert {named["hair.style"] for named in dressed} == {"short"}
     assert all(abs(float(named["hair.lightness"]) - 0.15) < 0.1 for named in dressed[:4])
@@ -103,4 +103,4 @@ def test_regression_guesses_what_can_be_seen(observer: Toy, library: Library, pl
 
 def test_neighbours_find_somebody_of_the_library(observer: Toy, library: Library) -> None:
     comparison = Comparison(observer.photo(library.vectors[17]), library.layout, kin_of(ANYBODY, library).population)
-    assert neighbours(library, comparison, count=3).alike[0] == 17
+    assert alike(library, comparison, count=3)[0] == 17
