@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from facenn.errors import ConfigError, FormatError
 from facenn.exchange.renders import RendersFolder
@@ -22,7 +23,8 @@ SHARE = 0.6  # of a GPU's free memory for pictures; the rest is for the network 
 KEPT = 2**30  # bytes of pictures in main memory, which other programs use as well
 AVERAGED = 64  # renders whose mean is the first picture of an Imitator
 AHEAD = 4  # batches decoded before they are asked for
-WORKERS = min(8, os.cpu_count() or 1)
+WORKERS = min(16, os.cpu_count() or 1)
+SHRUNK = 64  # pictures that are made smaller at a time
 
 
 class Batch(NamedTuple):
@@ -125,8 +127,8 @@ class Faces:
     Args:
         renders: the folder.
         resolution: R, side of the pictures; smaller than the renders averages their pixels.
-        keep_on: decode every picture once and keep it on this device, R x R x 3 bytes per face; None decodes a
-            picture whenever it is asked for.
+        keep_on: decode every picture once and keep it on this device, R x R x 3 bytes per face, and the parameters
+            beside it; None decodes a picture whenever it is asked for.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class Faces:
         self.renders = renders
         self.resolution = resolution
         self._kept: Tensor | None = None
+        self._parameters = torch.from_numpy(renders.parameters).to(keep_on or "cpu")
         if keep_on is not None:
             kept = torch.empty((len(self), resolution, resolution, 3), dtype=torch.uint8, device=keep_on)
             with ThreadPoolExecutor(WORKERS) as pool:
@@ -155,7 +158,13 @@ class Faces:
         if resolution == self.resolution:
             return self
         fit = fits(self.renders, resolution=resolution, device=keep_on)
-        return Faces(self.renders, resolution=resolution, keep_on=keep_on if fit else None)
+        if self._kept is None or not fit:
+            return Faces(self.renders, resolution=resolution, keep_on=keep_on if fit else None)
+        faces = Faces(self.renders, resolution=resolution)
+        faces._parameters = self._parameters
+        parts = self._kept.split(SHRUNK)  # type: ignore[no-untyped-call]
+        faces._kept = torch.cat([_averaged(part, resolution) for part in parts])
+        return faces
 
     @property
     def kept(self) -> bool:
@@ -193,12 +202,19 @@ class Faces:
         return torch.stack([to_tensor(self.pixels(int(row))) for row in rows]).mean(0)
 
     def batch(self, rows: Sequence[int] | Rows) -> Batch:
-        """The pairs of these rows, in their order; pictures that are kept stay on their device."""
-        parameters = torch.from_numpy(self.renders.parameters[np.asarray(rows)])
-        if self._kept is not None:
-            chosen = torch.as_tensor(np.asarray(rows), device=self._kept.device)
-            return Batch(parameters, to_tensor(self._kept[chosen]))
-        return Batch(parameters, to_tensor(np.stack([self.pixels(int(row)) for row in rows])))
+        """The pairs of these rows, in their order; where pictures are kept, both come on their device."""
+        chosen = torch.from_numpy(np.asarray(rows, np.int64))
+        if self._kept is None:
+            return Batch(self._parameters[chosen], to_tensor(np.stack([self.pixels(int(row)) for row in rows])))
+        if self._kept.is_cuda:  # from pinned memory, because the copy of any other waits for all that the GPU has to do
+            chosen = chosen.pin_memory().to(self._kept.device, non_blocking=True)
+        return Batch(self._parameters[chosen], to_tensor(self._kept[chosen]))
+
+
+def _averaged(pixels: Tensor, resolution: int) -> Tensor:
+    """(N, S, S, 3) uint8 -> (N, R, R, 3)."""
+    wide = pixels.movedim(-1, 1).float()
+    return avg_pool2d(wide, pixels.shape[1] // resolution).round().to(torch.uint8).movedim(1, -1).contiguous()
 
 
 def batches(faces: Faces, order: Iterable[Rows]) -> Iterator[Batch]:

@@ -6,6 +6,7 @@ import os
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -13,11 +14,11 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.optim import Adam, Optimizer
 
 from facenn.dataset import Batch, Faces, Rows, Split, batches, noise_after, rows_after
 from facenn.errors import CheckpointError, TrainingError
 from facenn.files import replacing
+from facenn.learner import Learner, Losses
 from facenn.losses import imitation_loss
 from facenn.networks.imitator import Imitator
 from facenn.networks.precision import computes_in_bf16
@@ -41,7 +42,7 @@ class TrainingResult:
         steps: optimisation steps in all.
         resumed_at: step at which this call took over from a saved state, 0 for a fresh start.
         validation_error: mean absolute error on the held-out faces, in eval mode.
-        pictures_per_second: speed of this call without validation and saving; 0 if nothing was left to do.
+        pictures_per_second: speed of this call without validating, saving and reporting; 0 if nothing was left to do.
         precision: in which the network ran, ``fp32`` or ``bf16``.
     """
 
@@ -54,7 +55,7 @@ class TrainingResult:
 
 def train(
     imitator: Imitator, faces: Faces, parts: Split, *, steps: int, batch_size: int, peak: float, floor: float,
-    grow: bool = True, precision: Precision = "auto", label_noise: float = 0.0, seed: int,
+    grow: bool = True, precision: Precision = "auto", fuse: bool = False, label_noise: float = 0.0, seed: int,
     device: torch.device | str = "cpu", checkpoint: Path, save_every: int, validate_every: int, log_every: int = 10,
     log: Log, show: Show, ranks: Ranks = ALONE,
 ) -> TrainingResult:
@@ -75,6 +76,7 @@ def train(
         floor: learning rate at the end.
         grow: learn smaller pictures first, where the network can draw them.
         precision: ``auto`` is bfloat16 where the device computes in it, float32 elsewhere.
+        fuse: compile the network's kernels first, which needs a C compiler; on a GPU replay whole steps as CUDA graphs.
         label_noise: largest noise on a slider, see ``noise_after``; 0 for none.
         seed: of the order of the faces, and of the noise.
         device: where to compute.
@@ -96,42 +98,40 @@ def train(
     phases = growth(imitator.sides if grow else imitator.sides[-1:], steps, together, peak)
     settings = _settings(imitator, faces, parts, phases, floor, seed, label_noise, bf16)
     imitator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = Adam(imitator.parameters(), lr=peak + floor, betas=imitator.betas, fused=True)
-    start = _resume(checkpoint, imitator, optimizer, settings) if checkpoint.exists() else 0
+    network = imitator if ranks.count == 1 else replicated(imitator, partly=len(phases) > 1)
+    recordable = device.type == "cuda" and ranks.count == 1
+    learner = Learner(imitator, network, bf16=bf16, fuse=fuse, record=fuse and recordable)
+    start = _resume(checkpoint, imitator, learner, settings) if checkpoint.exists() else 0
     ranks.check_same(f"{settings} from step {start}", device=device)
-    learner = imitator if ranks.count == 1 else replicated(imitator, partly=len(phases) > 1)
     if ranks.first:
         _sweep(checkpoint)
     else:
         log, show = _unheard, _unheard
-    clock, losses, error = _Clock(), [], float("nan")
-    for done, phase, (parameters, pictures) in _lessons(faces, parts, phases, start, seed, ranks, device):
-        with clock:
-            if label_noise:
-                noise = noise_after(parts.training, phase.seen_after(done - 1), batch_size=phase.batch_size, seed=seed,
-                                    schema=faces.schema, width=label_noise)
-                parameters = (parameters + torch.from_numpy(ranks.share(noise))).clamp(0, 1)
-            learner.train()
-            rate = phase.rate(done - 1, floor, warm_up=imitator.warm_up)
-            optimizer.param_groups[0]["lr"] = rate
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                drawn = learner(parameters.to(device), phase.side)
-            loss = imitation_loss(drawn, pictures.to(device)).mean()
-            losses.append(_number(ranks.sum(loss) / ranks.count, done))
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+    clock, losses, error = _Clock(), Losses(), float("nan")
+    for done, phase, (parameters, pictures) in _lessons(faces, parts, phases, start, seed, ranks, device, clock):
+        if label_noise:
+            noise = noise_after(parts.training, phase.seen_after(done - 1), batch_size=phase.batch_size, seed=seed,
+                                schema=faces.schema, width=label_noise)
+            parameters = (parameters + torch.from_numpy(ranks.share(noise)).to(parameters.device)).clamp(0, 1)
+        rate = phase.rate(done - 1, floor, warm_up=imitator.warm_up)
+        loss = learner.learn(parameters.to(device), pictures.to(device), side=phase.side, rate=rate)
+        losses.add(done, ranks.sum(loss) / ranks.count)
         clock.pictures += phase.batch_size
-        if done % log_every == 0 or done == steps:
-            log(done, {"train/error": sum(losses) / len(losses), "train/rate": rate, "train/side": phase.side,
-                       "train/pictures_per_second": clock.lap()})
-            losses.clear()
-        if done % validate_every == 0 or done == steps:
-            error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16, ranks=ranks)
-            log(done, {"validation/error": error})
-            show(done, _sample(imitator, faces, parts.validation[:SHOWN]))
-        if ranks.first and (done % save_every == 0 or done == steps):
-            _save(checkpoint, imitator, optimizer, settings, done)
+        told, looked, saved = (done % every == 0 or done == steps for every in (log_every, validate_every, save_every))
+        if not (told or looked or saved):
+            continue
+        losses.check()
+        with clock.paused():
+            if told:
+                log(done, {"train/error": losses.mean(), "train/rate": rate, "train/side": phase.side,
+                           "train/pictures_per_second": clock.lap()})
+            if looked:
+                error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16,
+                                         ranks=ranks)
+                log(done, {"validation/error": error})
+                show(done, _sample(imitator, faces, parts.validation[:SHOWN]))
+            if ranks.first and saved:
+                _save(checkpoint, imitator, learner, settings, done)
     if start == steps:
         error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16, ranks=ranks)
         show(steps, _sample(imitator, faces, parts.validation[:SHOWN]))
@@ -173,46 +173,42 @@ def _sample(imitator: Imitator, faces: Faces, rows: Rows) -> Tensor:
     return torch.cat([torch.cat(list(pictures.cpu()), dim=2), torch.cat(list(drawn), dim=2)], dim=1)
 
 
-def _number(loss: Tensor, step: int) -> float:
-    value = loss.item()
-    if not torch.isfinite(loss):
-        raise TrainingError(f"the training loss is {value} at step {step}; the last saved state is intact, "
-                            "a lower learning rate may help")
-    return value
-
-
 def _lessons(faces: Faces, parts: Split, phases: Sequence[Phase], start: int, seed: int, ranks: Ranks,
-             device: torch.device) -> Iterator[tuple[int, Phase, Batch]]:
+             device: torch.device, clock: "_Clock") -> Iterator[tuple[int, Phase, Batch]]:
     """From a finished step on: the number of each step, its phase, and this process's part of its faces."""
     for phase in phases:
         todo = range(max(phase.before, start), phase.before + phase.steps)
         order = (ranks.share(rows_after(parts.training, phase.seen_after(step), batch_size=phase.batch_size, seed=seed))
                  for step in todo)
         if todo:
-            sized = faces.smaller(phase.side, keep_on=device)
+            with clock.paused():
+                sized = faces.smaller(phase.side, keep_on=device)
             yield from zip(range(todo.start + 1, todo.stop + 1), repeat(phase), batches(sized, order))
 
 
 class _Clock:
-    """Pictures per second inside its ``with`` blocks, since the last lap and in all."""
+    """Pictures per second since the last lap and in all, outside of its ``paused`` blocks."""
 
     def __init__(self) -> None:
-        self.pictures = self.lapped_pictures = 0
-        self.seconds = self.lapped_seconds = 0.0
+        self.pictures = self._lapped_pictures = 0
+        self._seconds = self._lapped_seconds = 0.0
+        self._since = time.perf_counter()
 
-    def __enter__(self) -> None:
-        self.entered = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds += time.perf_counter() - self.entered
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        self._seconds += time.perf_counter() - self._since
+        yield
+        self._since = time.perf_counter()
 
     def lap(self) -> float:
-        pictures, seconds = self.pictures - self.lapped_pictures, self.seconds - self.lapped_seconds
-        self.lapped_pictures, self.lapped_seconds = self.pictures, self.seconds
+        """While paused."""
+        pictures, seconds = self.pictures - self._lapped_pictures, self._seconds - self._lapped_seconds
+        self._lapped_pictures, self._lapped_seconds = self.pictures, self._seconds
         return pictures / seconds
 
     def mean(self) -> float:
-        return self.pictures / self.seconds if self.pictures else 0.0
+        """While paused, or right after."""
+        return self.pictures / self._seconds if self.pictures else 0.0
 
 
 def _settings(
@@ -233,13 +229,13 @@ def _settings(
     }
 
 
-def _save(path: Path, imitator: Imitator, optimizer: Optimizer, settings: Settings, step: int) -> None:
+def _save(path: Path, imitator: Imitator, learner: Learner, settings: Settings, step: int) -> None:
     for name, weight in imitator.named_parameters():
         if not torch.isfinite(weight).all():
             raise TrainingError(f"the weights {name} are no longer numbers at step {step}; "
                                 "the last saved state is intact")
     state = {"step": step, "settings": settings, "weights": imitator.state_dict(),
-             "optimizer": optimizer.state_dict()}
+             "optimizer": learner.optimizer.state_dict()}
     buffer = io.BytesIO()  # on a full disk torch.save itself would tell of its own confusion, not of the disk
     torch.save(state, buffer)
     try:
@@ -258,7 +254,7 @@ def _sweep(path: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def _resume(path: Path, imitator: Imitator, optimizer: Optimizer, settings: Settings) -> int:
+def _resume(path: Path, imitator: Imitator, learner: Learner, settings: Settings) -> int:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         saved: Settings = state["settings"]
@@ -267,7 +263,7 @@ def _resume(path: Path, imitator: Imitator, optimizer: Optimizer, settings: Sett
                 raise CheckpointError(f"{path}: expected the state of a training with {key} {value}, "
                                       f"got one with {saved[key]}; move it away to start anew")
         imitator.load_state_dict(state["weights"])
-        optimizer.load_state_dict(state["optimizer"])
+        learner.resume(state["optimizer"])
         return int(state["step"])
     except CheckpointError:
         raise

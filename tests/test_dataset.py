@@ -86,6 +86,16 @@ def test_faces_average_pixels_where_the_render_is_larger(renders: RendersFolder,
     assert (torch.nn.functional.avg_pool2d(large, 2) - small).abs().max() <= 1 / 255
 
 
+@pytest.mark.parametrize("keep_on", [None, "cpu"])
+def test_smaller_faces_are_those_that_are_decoded_smaller(renders: RendersFolder, keep_on: str | None) -> None:
+    faces = Faces(renders, resolution=SIDE, keep_on=keep_on)
+    small, decoded = faces.smaller(32, keep_on="cpu"), Faces(renders, resolution=32)
+    assert small.kept and small.resolution == 32
+    assert torch.equal(small.batch([2, 0]).parameters, decoded.batch([2, 0]).parameters)
+    assert (small.batch([2, 0]).pictures - decoded.batch([2, 0]).pictures).abs().max() <= 1 / 255 + 1e-6
+    assert faces.smaller(SIDE, keep_on="cpu") is faces
+
+
 def test_faces_refuse_a_render_that_is_too_small(renders: RendersFolder) -> None:
     with pytest.raises(FormatError, match=r"face_0.png: expected a square render, 128 pixels"):
         Faces(renders, resolution=128).pixels(0)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,11 +70,11 @@ def parts(faces: Faces) -> Split:
 def run(
     imitator: Imitator, faces: Faces, parts: Split, checkpoint: Path, seen: Seen | None = None, *,
     steps: int = STEPS, peak: float = 2e-3, precision: Precision = "fp32", save_every: int = 4,
-    label_noise: float = 0.0, grow: bool = True, log_every: int = 3,
+    label_noise: float = 0.0, grow: bool = True, log_every: int = 3, fuse: bool = False,
 ) -> TrainingResult:
     seen = seen or Seen()
     return train(imitator, faces, parts, steps=steps, batch_size=4, peak=peak, floor=1e-5, grow=grow,
-                 precision=precision, label_noise=label_noise, seed=5, checkpoint=checkpoint,
+                 precision=precision, fuse=fuse, label_noise=label_noise, seed=5, checkpoint=checkpoint,
                  save_every=save_every, validate_every=6, log_every=log_every, log=seen.log, show=seen.show)
 
 
@@ -317,6 +317,24 @@ def test_training_in_bf16_comes_close_to_fp32(tmp_path: Path, faces: Faces, part
     assert half.validation_error != full.validation_error
 
 
+def test_fused_training_compiles_its_loss_once_per_training(
+    tmp_path: Path, faces: Faces, parts: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[Callable[..., Tensor]] = []
+
+    def compiling(function: Callable[..., Tensor], *, dynamic: bool) -> Callable[..., Tensor]:
+        assert not dynamic
+        compiled.append(function)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compiling)
+    plain, fused = fresh(), fresh()
+    run(plain, faces, parts, tmp_path / "plain.pt")
+    assert not compiled
+    run(fused, faces, parts, tmp_path / "fused.pt", fuse=True)
+    assert len(compiled) == 1 and same_weights(plain, fused)
+
+
 def test_validation_error_of_known_pictures(faces: Faces, parts: Split) -> None:
     imitator = fresh()
     imitator.register_forward_hook(lambda module, inputs, drawn: torch.zeros_like(drawn))
@@ -327,10 +345,11 @@ def test_validation_error_of_known_pictures(faces: Faces, parts: Split) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device present")
-def test_training_learns_on_a_gpu(tmp_path: Path, faces: Faces, parts: Split) -> None:
+@pytest.mark.parametrize("fuse", [False, True])
+def test_training_learns_on_a_gpu(tmp_path: Path, faces: Faces, parts: Split, fuse: bool) -> None:
     imitator, seen = fresh(), Seen()
     before = validation_error(imitator, faces, parts.validation)
-    result = train(imitator, faces, parts, steps=150, batch_size=4, peak=2e-3, floor=1e-5, seed=0,
+    result = train(imitator, faces, parts, steps=150, batch_size=4, peak=2e-3, floor=1e-5, seed=0, fuse=fuse,
                    device="cuda", checkpoint=tmp_path / "state.pt", save_every=50, validate_every=75,
                    log=seen.log, show=seen.show)
     assert result.precision == "bf16" and result.validation_error < 0.25 * before

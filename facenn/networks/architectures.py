@@ -7,9 +7,9 @@ import torch
 from facenn.errors import ConfigError
 from facenn.networks.dcgan import Dcgan
 from facenn.networks.imitator import Imitator
-from facenn.networks.pyramid import Pyramid
+from facenn.networks.pyramid import Pyramid, WidePyramid
 
-CLASSES: Mapping[str, type[Dcgan] | type[Pyramid]] = {kind.architecture: kind for kind in (Dcgan, Pyramid)}
+CLASSES: Mapping[str, type[Dcgan] | type[Pyramid]] = {k.architecture: k for k in (Dcgan, Pyramid, WidePyramid)}
 
 
 def build(architecture: str, parameters: int, *, resolution: int, generator: torch.Generator | None = None) -> Imitator:
