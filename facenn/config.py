@@ -46,9 +46,9 @@ class ValidateConfig(Section):
 class TrainConfig(Section):
     """The Imitator's training."""
 
-    architecture: Literal["pyramid", "wide-pyramid", "dcgan"] = Field(
+    architecture: Literal["pyramid", "dcgan"] = Field(
         "pyramid", description="pyramid: learns small pictures first and ends at a lower error in the same time; "
-        "wide-pyramid: more features, for a GPU; dcgan: the network of the blog post")
+        "dcgan: the network of the blog post")
     steps: Count = Field(500, description="Optimisation steps")
     batch_size: Annotated[int, Field(ge=2)] = Field(
         4, description="Pictures per step, per process; twice as many for each halving of their side")
@@ -80,7 +80,7 @@ class FitConfig(Section):
     identity: Weight = Field(1.0, description="Imitator: weight of the identity loss (recognition network)")
     landmark: Weight = Field(6.0, description="Imitator: weight of the landmark loss")
     colour: Weight = Field(2.0, description="Imitator: weight of the colour loss (coarse colours of skin, hair, lips)")
-    prior: Weight = Field(1.0, description="Imitator: weight of the pull towards the neutral face")
+    prior: Weight = Field(0.08, description="Imitator: weight of the pull towards usual faces")
     candidates: Annotated[int, Field(ge=0)] = Field(
         24, description="Imitator: random faces; the best one is the start")
     character: str = Field("portrait", description="Engine: embedded character; Imitator: whose champion")

@@ -20,7 +20,7 @@ from facenn.schema import ParameterSchema, Vector
 
 Rows = NDArray[np.int64]
 SHARE = 0.6  # of a GPU's free memory for pictures; the rest is for the network at work
-KEPT = 2**30  # bytes of pictures in main memory, which other programs use as well
+KEPT = 2**31  # bytes of pictures in main memory, which other programs use as well
 AVERAGED = 64  # renders whose mean is the first picture of an Imitator
 AHEAD = 4  # batches decoded before they are asked for
 WORKERS = min(16, os.cpu_count() or 1)
@@ -114,7 +114,7 @@ def fits(renders: RendersFolder, *, resolution: int, device: torch.device | str)
     Args:
         renders: the folder.
         resolution: R, side of the pictures.
-        device: a GPU may hold as much as 0.6 of what it has free, the main memory 1 GiB.
+        device: a GPU may hold as much as 0.6 of what it has free, the main memory 2 GiB.
     """
     device = torch.device(device)
     room = SHARE * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else KEPT
@@ -158,7 +158,7 @@ class Faces:
         if resolution == self.resolution:
             return self
         fit = fits(self.renders, resolution=resolution, device=keep_on)
-        if self._kept is None or not fit:
+        if self._kept is None or not self._kept.is_cuda or not fit:
             return Faces(self.renders, resolution=resolution, keep_on=keep_on if fit else None)
         faces = Faces(self.renders, resolution=resolution)
         faces._parameters = self._parameters

@@ -64,21 +64,21 @@ def landmark_loss(rendered: Tensor, photo: Tensor, *, weights: Tensor) -> Tensor
     return loss
 
 
-def prior_loss(vectors: Tensor, neutral: Tensor, *, sliders: slice | Tensor) -> Tensor:
-    """How far a face has left the neutral one.
+def prior_loss(sliders: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
+    """How unusual a face is among people.
 
-    Mean squared deviation of the sliders, mean_i (x_i - n_i)^2. Choices do not count: one option is as plain
-    as another.
+    |W (x - m)|^2 / D: minus twice the logarithm of its probability under the normal distribution of mean m and
+    covariance (W^T W)^-1, per slider, but for a constant. 1 in the mean of the people of that distribution.
 
     Args:
-        vectors: (B, P) parameters x.
-        neutral: (P,) the neutral face n.
-        sliders: which of the P entries are sliders, as a slice or a (P,) mask.
+        sliders: (B, D) sliders x.
+        mean: (D,) or (B, D) of the people m.
+        whitening: (D, D) or (B, D, D) matrix W that makes deviations from the mean independent, of variance 1.
 
     Returns:
         (B,) one loss per face, unreduced.
     """
-    return (vectors - neutral)[:, sliders].square().mean(-1)
+    return (whitening @ (sliders - mean)[..., None]).square().mean((-2, -1))
 
 
 def colour_loss(rendered: Tensor, photo: Tensor, *, weights: Tensor) -> Tensor:

@@ -80,17 +80,20 @@ def test_landmark_loss_measures_each_face_of_a_batch_alone() -> None:
     assert landmark_loss(drawn, photo, weights=EVEN).tolist() == pytest.approx([0, 1], abs=2e-3)
 
 
-def test_prior_loss_has_known_values_and_leaves_choices_out() -> None:
-    neutral = torch.tensor([0.5, 0.5, 1.0, 0.0])
-    vectors = torch.tensor([[0.5, 0.5, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0]])
-    assert prior_loss(vectors, neutral, sliders=slice(0, 2)).tolist() == [0, 0.25]
+def test_prior_loss_has_known_values() -> None:
+    mean, whitening = torch.tensor([0.5, 0.5]), torch.diag(torch.tensor([2.0, 4.0]))
+    sliders = torch.tensor([[0.5, 0.5], [1.0, 0.5], [0.5, 1.0]])
+    assert prior_loss(sliders, mean, whitening).tolist() == [0, 0.5, 2]
+    both = torch.stack([whitening, 2 * whitening])
+    assert prior_loss(sliders[1:], mean.expand(2, 2), both).tolist() == [0.5, 8]
 
 
-def test_prior_loss_takes_a_mask_as_well() -> None:
-    vectors, neutral = noise(3, 4), noise(4)
-    mask = torch.tensor([True, True, False, False])
-    assert torch.equal(prior_loss(vectors, neutral, sliders=mask),
-                       prior_loss(vectors, neutral, sliders=slice(0, 2)))
+def test_prior_loss_is_one_in_the_mean_of_its_people() -> None:
+    generator = torch.Generator().manual_seed(0)
+    spread = torch.tensor([[0.2, 0.0], [0.15, 0.1]])
+    people = 0.4 + torch.randn(4000, 2, generator=generator) @ spread.T
+    loss = prior_loss(people, torch.full((2,), 0.4), torch.linalg.inv(spread))
+    assert loss.mean().item() == pytest.approx(1, rel=0.1)
 
 
 def test_colour_loss_is_the_weighted_mean_over_cells_of_each_face() -> None:
@@ -109,8 +112,7 @@ def test_losses_have_the_gradients_that_they_claim() -> None:
         torch.autograd.gradcheck(identity_loss, (noise(2, 8).requires_grad_(), noise(2, 8).flip(0))),
         torch.autograd.gradcheck(lambda p: landmark_loss(p, photo, weights=weights),
                                  (points.requires_grad_(),), fast_mode=True),
-        torch.autograd.gradcheck(lambda v: prior_loss(v, noise(6), sliders=slice(0, 4)),
-                                 (near.requires_grad_(),)),
+        torch.autograd.gradcheck(lambda v: prior_loss(v, noise(6), noise(6, 6)), (near.requires_grad_(),)),
         torch.autograd.gradcheck(lambda c: colour_loss(c, noise(2, 3, 4, 4).flip(0), weights=cells),
                                  (noise(2, 3, 4, 4).requires_grad_(),)),
     ]

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facenn.fitting.face import CELLS
 from facenn.fitting.hair import surroundings
 from facenn.fitting.newton import Array, robust_loss
 from facenn.fitting.population import Population
 from facenn.fitting.sight import MESH, Floats, Layout, Sights
-from facenn.fitting.target import CELLS
 from facenn.schema import ParameterSchema, Vector
 
 EYES = (33, 263)  # outer corners

@@ -1,36 +1,27 @@
 """The fit through the Imitator: gradient descent on the parameters, through the frozen Imitator, towards a photo."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from facenn.engine.people import sample
+from facenn.fitting.critic import Critic, Weights
+from facenn.fitting.decisions import best_start, decided, to_array
+from facenn.fitting.kin import HAIR, Relatives, hair_columns, kin_of_all
 from facenn.fitting.locks import Lock
-from facenn.fitting.target import Target, coarse
-from facenn.images import SIDE
-from facenn.losses import colour_loss, identity_loss, landmark_loss, prior_loss
+from facenn.fitting.target import Target
+from facenn.losses import prior_loss
 from facenn.networks.frozen import Frozen
 from facenn.networks.imitator import Imitator
-from facenn.networks.precision import computes_in_bf16
 from facenn.schedule import quadratic_decay
 from facenn.schema import ParameterSchema, Vector
 
 LOGIT_RATE = 5.0  # choices live on logits, whose range is about that much wider than a slider's
 START_LOGIT = 1.0  # lead of the options of the start over the others
 FLOOR = 0.002  # learning rate at the end
-
-class Weights(NamedTuple):
-    """How much each loss counts in a fit."""
-
-    identity: float
-    landmark: float
-    colour: float
-    prior: float
+DECIDED = 0.6  # share of the steps after which choices are made; the sliders go on with them
 
 
 @dataclass(frozen=True)
@@ -53,8 +44,10 @@ def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Fro
         log: Callable[[int, Mapping[str, float]], None]) -> FitResult:
     """Parameters whose picture looks like each photo to the recognition, landmark and colour losses.
 
-    Starts at the best of some random faces, then Adam on the sliders, clamped to [0, 1] after each step, and on
-    logits of the choices, whose softmax blends the options. At the end each choice becomes its likeliest option.
+    Starts at the best of some random people of the same sex and about the same age, then Adam on the sliders, clamped
+    to [0, 1] after each step, and on logits of the choices, whose softmax blends the options. Before the last steps
+    each choice becomes the option that looks best, hair by its colours alone: a recognition network would rather hide
+    a forehead under it. Sex, age and wrinkles are those of the candidates.
 
     Args:
         target: the B photos; they do not influence each other.
@@ -65,48 +58,80 @@ def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Fro
         rate: learning rate at the start, above the floor; decays quadratically.
         weights: of the losses.
         candidates: random faces of which the best is the start, besides the neutral one.
-        seed: of the candidates, which are the same for every photo, whatever others are fitted beside it.
+        seed: of the candidates of a photo, whatever others are fitted beside it.
         lock: parameters that stay as they are from the candidates to the result.
         log: called with the number of finished steps and the mean of each loss.
     """
-    neutral = torch.from_numpy(schema.neutral()).to(target.embedding)
-    sliders = slice(0, len(schema.sliders))
-    start = _best_candidate(target, imitator, schema, frozen, weights=weights, count=candidates, seed=seed,
-                            lock=lock)
-    values = start[:, sliders].clone().requires_grad_()
-    logits = (START_LOGIT * start[:, sliders.stop:]).requires_grad_()
-    optimizer = torch.optim.Adam([{"params": [values], "scale": 1.0}, {"params": [logits], "scale": LOGIT_RATE}])
+    kin = kin_of_all(target.traits, schema, lock, count=candidates, seed=seed)
+    critic = Critic(imitator, frozen, weights)
+    begun = [best_start(critic, target.take(slice(i, i + 1)), one.candidates, schema)
+             for i, one in enumerate(kin)]
+    faces = _Faces(torch.stack(begun), kin, schema)
+    optimizer = torch.optim.Adam([{"params": [faces.values], "scale": 1.0},
+                                  {"params": [faces.logits], "scale": LOGIT_RATE}])
+    mean, whitening = (torch.from_numpy(np.stack([getattr(one.population, name) for one in kin])).to(target.embedding)
+                       for name in ("mean", "whitening"))
+    # whatever hair somebody has is usual
+    hair = torch.tensor([slider.group == HAIR for slider in schema.sliders], device=mean.device)
     parts = _parts(target)
     squares = frozen.finder.square(target.landmarks)
-    held, decided = torch.from_numpy(lock.held).to(values.device), torch.from_numpy(lock.values).to(values)
-
-    def whole(photos: slice) -> Tensor:
-        return torch.where(held, decided, torch.cat([values[photos], *_probabilities(logits[photos], schema)], 1))
-
     history: dict[str, list[list[float]]] = {}
     for done in range(1, steps + 1):
+        if done == int(DECIDED * steps) + 1:
+            relaxed = faces.vectors().detach()
+            faces.decide(torch.stack([
+                decided(critic, target.take(slice(i, i + 1)), vector, squares[i:i + 1], one, schema, lock)
+                for i, (vector, one) in enumerate(zip(relaxed, kin, strict=True))]))
         for group in optimizer.param_groups:
             group["lr"] = group["scale"] * quadratic_decay(done - 1, steps, rate, FLOOR)
         optimizer.zero_grad()
         found: list[dict[str, Tensor]] = []
         for photos in parts:
-            vectors = whole(photos)
-            terms, landmarks = _losses(target.take(photos), draw(imitator, vectors), squares[photos], frozen)
-            terms["prior"] = prior_loss(vectors, neutral, sliders=sliders)
-            terms["total"] = torch.stack([weight * terms[name] for name, weight in weights._asdict().items()]).sum(0)
+            vectors = faces.vectors(photos)
+            terms, landmarks = critic.losses(target.take(photos), vectors, squares[photos])
+            terms["prior"] = prior_loss(torch.where(hair, mean[photos], vectors[:, :len(schema.sliders)]),
+                                        mean[photos], whitening[photos])
+            terms["total"] = critic.total(terms)
             torch.autograd.backward(terms["total"].sum())
             squares[photos] = frozen.finder.square(landmarks)
             found.append({name: loss.detach() for name, loss in terms.items()})
         optimizer.step()
         with torch.no_grad():
-            values.clamp_(0, 1)
+            faces.values.clamp_(0, 1)
         losses = {name: torch.cat([terms[name] for terms in found]) for name in found[0]}
         for name, loss in losses.items():
             history.setdefault(name, []).append(loss.tolist())
         log(done, {name: float(loss.mean()) for name, loss in losses.items()})
-    with torch.no_grad():
-        relaxed = torch.cat([whole(photos) for photos in parts]).cpu().numpy()
-    return FitResult(schema.project(relaxed), relaxed, history)
+    return FitResult(schema.project(to_array(faces.vectors())), to_array(relaxed), history)
+
+
+class _Faces:
+    """Parameters of B faces on their way.
+
+    Args:
+        start: (B, P) parameters.
+        kin: of the B people, who know what is decided.
+        schema: what the parameters mean.
+    """
+
+    def __init__(self, start: Tensor, kin: Sequence[Relatives], schema: ParameterSchema) -> None:
+        self._schema, self._sliders = schema, len(schema.sliders)
+        self.values = start[:, :self._sliders].clone().requires_grad_()
+        self.logits = (START_LOGIT * start[:, self._sliders:]).requires_grad_()
+        self._held = torch.from_numpy(np.stack([one.lock.held for one in kin])).to(start.device)
+        self._values = torch.from_numpy(np.stack([one.lock.values for one in kin])).to(start)
+
+    def vectors(self, photos: slice = slice(None)) -> Tensor:
+        """(b, P) parameters, those of choices as the probabilities of their options until they are decided."""
+        blends = [self.logits[photos, w.start - self._sliders:w.stop - self._sliders].softmax(-1)
+                  for w in self._schema.slices.values()]
+        return torch.where(self._held[photos], self._values[photos], torch.cat([self.values[photos], *blends], 1))
+
+    def decide(self, vectors: Tensor) -> None:
+        """From now on choices and hair are those of (B, P) parameters."""
+        columns = [*range(self._sliders, self._schema.size), *hair_columns(self._schema)]
+        self._held[:, columns] = True
+        self._values[:, columns] = vectors[:, columns]
 
 
 def _parts(target: Target) -> list[slice]:
@@ -117,48 +142,3 @@ def _parts(target: Target) -> list[slice]:
     """
     size = 1 if target.embedding.device.type == "cpu" else len(target)
     return [slice(k, k + size) for k in range(0, len(target), size)]
-
-
-def draw(imitator: Imitator, vectors: Tensor) -> Tensor:
-    """(B, P) parameters -> (B, 3, SIDE, SIDE) the Imitator's pictures, in bfloat16 where the device computes in it."""
-    with torch.autocast(vectors.device.type, torch.bfloat16, enabled=computes_in_bf16(vectors.device)):
-        drawn: Tensor = imitator(vectors)
-    if drawn.shape[-1] != SIDE:
-        drawn = F.interpolate(drawn, (SIDE, SIDE), mode="bilinear", align_corners=False)
-    return drawn.float()
-
-
-def _probabilities(logits: Tensor, schema: ParameterSchema) -> list[Tensor]:
-    offset = len(schema.sliders)
-    return [logits[:, w.start - offset:w.stop - offset].softmax(-1) for w in schema.slices.values()]
-
-
-def _losses(target: Target, drawn: Tensor, squares: Tensor, frozen: Frozen) -> tuple[dict[str, Tensor], Tensor]:
-    """The losses that compare pictures, and the landmarks of the drawn faces."""
-    landmarks, _ = frozen.finder.landmarks(drawn, squares)
-    embedding = frozen.sface.embed(drawn, landmarks)
-    every = landmarks.new_ones(landmarks.shape[1])
-    return {"identity": identity_loss(embedding, target.embedding),
-            "landmark": landmark_loss(landmarks, target.landmarks, weights=every),
-            "colour": colour_loss(coarse(drawn), target.colours, weights=target.colour_weights)}, landmarks.detach()
-
-
-@torch.no_grad()
-def _best_candidate(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Frozen, *,
-                    weights: Weights, count: int, seed: int, lock: Lock) -> Tensor:
-    """(B, P) for each photo, the best of the neutral face and ``count`` random people."""
-    generator = np.random.default_rng(seed)
-    faces = [schema.neutral(), *(sample(schema, generator) for _ in range(count))]
-    vectors = torch.from_numpy(lock.applied(np.stack(faces))).to(target.embedding)
-    squares = frozen.finder.square(target.landmarks)
-    best = torch.full((len(target),), torch.inf).to(target.embedding)
-    chosen = vectors[0].repeat(len(best), 1)
-    for vector in vectors:
-        drawn = draw(imitator, vector[None])  # once for all photos
-        for photos in _parts(target):
-            part = target.take(photos)
-            terms, _ = _losses(part, drawn.expand(len(part), -1, -1, -1), squares[photos], frozen)
-            total = torch.stack([getattr(weights, name) * loss for name, loss in terms.items()]).sum(0)
-            better = total < best[photos]
-            chosen[photos][better], best[photos] = vector, torch.minimum(best[photos], total)
-    return chosen

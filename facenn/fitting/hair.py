@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, binary_opening
 
-from facenn.fitting.target import FACE_OVAL
+from facenn.fitting.face import FACE_OVAL
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -15,6 +15,7 @@ FLOOR = (0.15, 0.04, 0.04)  # deviation of light and of two tints, in powers of 
 STRANGE = 9.0  # squared deviations from wall and from skin, beyond which something may be hair
 FEWEST = 40  # pixels that make hair; fewer are an edge, a shadow or an earring
 DULL = (0.1, 0.5)  # share of the pixels, from the darkest: neither gaps in the hair nor highlights
+WALL, HAIR = 0, 2  # kinds of surfaces; between them is skin
 INSIDE = np.ones((3, 3), bool)  # a pixel is inside of hair when its neighbours are hair, too
 
 
@@ -46,19 +47,34 @@ def hair_in_photo(picture: Floats, points: Floats) -> Mask:
         picture: (S, S, 3) sRGB in [0, 1].
         points: (478, 2) landmarks, as parts of the picture's side.
     """
+    hair: Mask = binary_opening(_kinds(picture, points) == HAIR, np.ones((2, 2), bool))
+    return hair
+
+
+def wall_in_photo(picture: Floats, points: Floats) -> Mask:
+    """(S, S) which pixels around the face have the colour of the wall rather than of skin or hair.
+
+    Args:
+        picture: (S, S, 3) sRGB in [0, 1].
+        points: (478, 2) landmarks, as parts of the picture's side.
+    """
+    wall: Mask = _kinds(picture, points) == WALL
+    return wall
+
+
+def _kinds(picture: Floats, points: Floats) -> NDArray[np.intp]:
+    """(S, S) what each pixel of the surroundings is, -1 elsewhere."""
     region, tints = surroundings(points, len(picture)), _tints(picture)
-    around = tints[region]
-    kinds = [_Surface(tints[_beside(points, len(picture))]), _Surface(tints[_face(points, len(picture))])]
-    hair = np.all([kind.strangeness(around) > STRANGE for kind in kinds], 0)
+    around, kinds = tints[region], np.full(region.shape, -1)
+    known = [_Surface(tints[_beside(points, len(picture))]), _Surface(tints[_face(points, len(picture))])]
+    hair = np.all([surface.strangeness(around) > STRANGE for surface in known], 0)
     for _ in range(ROUNDS):
         if hair.sum() < FEWEST:
-            return np.zeros_like(region)
-        costs = [kind.cost(around) for kind in (*kinds, _Surface(around[hair]))]
-        hair = np.argmin(costs, 0) == 2
-    mask = np.zeros_like(region)
-    mask[region] = hair
-    opened: Mask = binary_opening(mask, np.ones((2, 2), bool))
-    return opened
+            kinds[region] = np.argmin([surface.cost(around) for surface in known], 0)
+            return kinds
+        kinds[region] = np.argmin([surface.cost(around) for surface in (*known, _Surface(around[hair]))], 0)
+        hair = kinds[region] == HAIR
+    return kinds
 
 
 def hair_colour(picture: Floats, mask: Mask) -> Floats:

@@ -1,19 +1,26 @@
-"""Who of a library might be somebody's kin: people of the same sex, those of about the same age among them."""
+"""Who might be somebody's kin: people of the same sex, those of about the same age among them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from facenn.engine.people import sample
 from facenn.fitting.comparison import sliders_of
 from facenn.fitting.library import Library
+from facenn.fitting.locks import Lock
+from facenn.fitting.newton import Array
 from facenn.fitting.population import Population
 from facenn.networks.traits import Traits
 from facenn.schema import ParameterSchema, Vector
 
 SEX, AGE = "person.gender", "person.age"  # a character without these sliders has kin of everybody
-LINES = "Lines"  # the group of the sliders of wrinkles
+LINES, HAIR = "Lines", "Hair"  # the groups of the sliders of wrinkles, and of all that makes hair
 YOUNG, SPAN = 20.0, 50.0  # years at which the slider of age is 0, and until it is 1
 DOUBT = 0.1  # deviation of that slider for people of whom a network has told the age
+RAREST = 0.005  # share of people that counts as wearing what nobody wears
+CROWD, ALIKE = 600, 60  # random people that are met, and how many of them tell what is usual at an age
 PEERS = 0.4  # share of the people of a sex that counts as of the same age
 
 
@@ -34,22 +41,110 @@ class Kin:
 
 def kin_of(traits: Traits, library: Library) -> Kin:
     """Those of a library who are of somebody's sex and age."""
-    names = [s.name for s in library.schema.sliders]
-    people = library
+    nearest = by_age(traits, library.vectors, library.schema)
+    people = library.take(np.sort(nearest))
+    if all(s.name != AGE for s in library.schema.sliders):
+        return Kin(people, people, population_of(traits, people.vectors, library.schema))
+    peers = library.take(nearest[:max(1, round(PEERS * len(nearest)))])
+    return Kin(people, peers, population_of(traits, peers.vectors, library.schema))
+
+
+def population_of(traits: Traits, people: Vector, schema: ParameterSchema) -> Population:
+    """How the sliders of (N, P) people vary together, of those among them who have somebody's age."""
+    names = [s.name for s in schema.sliders]
+    population = Population.of(sliders_of(people, schema))
+    return population.given(names.index(AGE), age_slider(traits), DOUBT) if AGE in names else population
+
+
+@dataclass(frozen=True)
+class Relatives:
+    """Random people that somebody might be related to, for a search that has no library.
+
+    Attributes:
+        candidates: (N, P) the neutral face and some of them, all with the sex, the age and the lines that they have in
+            the mean, and with what is locked.
+        usual: (P,) their mean parameters.
+        population: how the sliders of people of that sex and age vary together.
+        lock: what was locked before, and that sex, that age and those lines.
+    """
+
+    candidates: Vector
+    usual: Vector
+    population: Population
+    lock: Lock
+
+
+def kin_of_all(traits: Sequence[Traits], schema: ParameterSchema, lock: Lock, *, count: int, seed: int
+               ) -> list[Relatives]:
+    """For each of some people, ``count`` random ones of their sex and about their age.
+
+    Args:
+        traits: of the people.
+        schema: of any character; one without the sliders of sex and age has kin of everybody.
+        lock: parameters that stay as they are.
+        count: of the candidates besides the neutral face.
+        seed: of all chance.
+    """
+    generator = np.random.default_rng(seed)
+    crowd = np.stack([sample(schema, generator) for _ in range(max(CROWD, count))])
+    return [_relatives(one, crowd, schema, lock, count=count) for one in traits]
+
+
+def _relatives(traits: Traits, crowd: Vector, schema: ParameterSchema, lock: Lock, *, count: int) -> Relatives:
+    nearest = crowd[by_age(traits, crowd, schema)]
+    usual, where = nearest[:ALIKE].mean(0), told(schema)
+    held, values = lock.held.copy(), usual.copy()
+    held[where] = True
+    decided = Lock(held, np.where(lock.held, lock.values, np.where(held, values, 0)).astype(np.float32))
+    candidates = decided.applied(np.concatenate([schema.neutral()[None], nearest[:count]]))
+    return Relatives(candidates, usual, population_of(traits, nearest, schema), decided)
+
+
+def by_age(traits: Traits, vectors: Vector, schema: ParameterSchema) -> NDArray[np.intp]:
+    """Numbers of those of (N, P) people who are of somebody's sex, those of about the same age first."""
+    names = [s.name for s in schema.sliders]
+    numbers = np.arange(len(vectors))
     if SEX in names:
-        men = library.vectors[:, names.index(SEX)] > 0.5
-        people = library.take(np.flatnonzero(men == traits.man))
-    if AGE not in names:
-        return Kin(people, people, Population.of(sliders_of(people.vectors, people.schema)))
-    at, age = names.index(AGE), float(np.clip((traits.years - YOUNG) / SPAN, 0, 1))
-    apart = np.abs(people.vectors[:, at] - age)
-    peers = people.take(np.argsort(apart, kind="stable")[:max(1, round(PEERS * len(apart)))])
-    return Kin(people, peers, Population.of(sliders_of(peers.vectors, peers.schema)).given(at, age, DOUBT))
+        numbers = np.flatnonzero((vectors[:, names.index(SEX)] > 0.5) == traits.man)
+    if AGE in names:
+        apart = np.abs(vectors[numbers, names.index(AGE)] - age_slider(traits))
+        numbers = numbers[np.argsort(apart, kind="stable")]
+    return numbers
+
+
+def age_slider(traits: Traits) -> float:
+    """Where the slider of age stands for somebody."""
+    return float(np.clip((traits.years - YOUNG) / SPAN, 0, 1))
 
 
 def told(schema: ParameterSchema) -> list[int]:
     """Numbers of the sliders that follow from sex and age; a recognition network would move them to its liking."""
+    if not any(s.name == SEX for s in schema.sliders):
+        return []
     return [i for i, s in enumerate(schema.sliders) if s.name in (SEX, AGE) or s.group == LINES]
+
+
+def hair_columns(schema: ParameterSchema) -> list[int]:
+    """Numbers of the parameters that make hair."""
+    columns = [i for i, s in enumerate(schema.sliders) if s.group == HAIR]
+    for choice in schema.choices:
+        if choice.group == HAIR:
+            where = schema.slices[choice.name]
+            columns += range(where.start, where.stop)
+    return columns
+
+
+def rarity(vectors: Vector, usual: Vector, schema: ParameterSchema) -> Array:
+    """(B,) how uncommon the options of (B, P) parameters are: minus the logarithms of their shares, added up.
+
+    Args:
+        vectors: parameters.
+        usual: (P,) mean parameters of people like these: how common each option of a choice is.
+        schema: what they mean.
+    """
+    shares = np.log(usual.astype(np.float64) + RAREST)
+    likely: Array = np.sum([vectors[:, where] @ shares[where] for where in schema.slices.values()], 0)
+    return -likely
 
 
 def aged(vectors: Vector, population: Population, schema: ParameterSchema) -> Vector:

@@ -7,7 +7,7 @@ import numpy as np
 
 from facenn.fitting.comparison import Comparison, sliders_of
 from facenn.fitting.descent import FitResult
-from facenn.fitting.kin import aged, kin_of, told
+from facenn.fitting.kin import HAIR, aged, hair_columns, kin_of, rarity, told
 from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
 from facenn.fitting.newton import Array, Point, best, jacobian_at, robust_loss, steps, updated
@@ -18,10 +18,9 @@ from facenn.networks.traits import Traits
 from facenn.schema import ParameterSchema, Vector
 
 NEAREST = 6  # people of the library that are tried as starts; the hair of twice as many is tried on
-HAIR = "Hair"  # the group of the sliders and the choice that are taken over from people with similar surroundings
 # They decide hair: a recognition network would rather hide a forehead under it.
 HAIR_TERMS = ("tone", "relief", "cover", "hair", "prior")
-RARE, RAREST = 0.01, 0.005  # what a third of the share costs, about; the share of what nobody wears
+RARE = 0.01  # what a third of the share costs, about
 CHEAP_STEPS = 2  # after each Gauss-Newton step, with the Jacobian that the last step has corrected
 SATURATED = 0.02  # a round that lowers the loss by a smaller part is the last one
 
@@ -135,21 +134,10 @@ def starts(alike: Vector, guess: Array, schema: ParameterSchema) -> Vector:
 
 def with_hair_of(vector: Vector, donors: Vector, schema: ParameterSchema) -> Vector:
     """(N + 1, P) the same person as drawn, and with the hair of each of (N, P) others."""
-    columns = [i for i, s in enumerate(schema.sliders) if s.group == HAIR]
-    for choice in schema.choices:
-        if choice.group == HAIR:
-            where = schema.slices[choice.name]
-            columns += range(where.start, where.stop)
+    columns = hair_columns(schema)
     dressed = np.repeat(vector[None], len(donors) + 1, 0)
     dressed[1:, columns] = donors[:, columns]
     return dressed
-
-
-def rarity(vectors: Vector, usual: Vector, schema: ParameterSchema) -> Array:
-    """(B,) how uncommon the options of (B, P) parameters are: minus the logarithms of their shares, added up."""
-    shares = np.log(usual.astype(np.float64) + RAREST)
-    likely: Array = np.sum([vectors[:, where] @ shares[where] for where in schema.slices.values()], 0)
-    return -likely
 
 
 def choose_options(search: Search, vector: Vector, *, hair: bool) -> Vector:

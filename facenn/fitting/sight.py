@@ -11,8 +11,8 @@ from scipy.spatial import Delaunay
 from torch import Tensor
 from torch.nn import functional as F
 
+from facenn.fitting.face import CELLS, FACE_OVAL, inside
 from facenn.fitting.hair import hair_colour, hair_in_photo
-from facenn.fitting.target import CELLS, FACE_OVAL, inside
 from facenn.networks.landmarks import FaceFinder
 from facenn.networks.recognition import Recognizer
 

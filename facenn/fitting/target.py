@@ -1,22 +1,20 @@
-"""What the frozen networks see in photos, and which parts of a picture count."""
+"""What a fit through an Imitator shall reach: what the frozen networks see in photos, and which colours count."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from facenn.images import SIDE
+from facenn.fitting.face import CELLS, FACE_OVAL, cells_inside, coarse
+from facenn.fitting.hair import hair_colour, hair_in_photo, surroundings, wall_in_photo
 from facenn.networks.frozen import Frozen
+from facenn.networks.traits import Traits
 
-CELLS = 32  # of the coarse colours, per side: 16 pixels each, below which light and texture differ anyway
-HAIR_WEIGHT = 0.3  # of cells around the face, where the background may show
-
-FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176,
-             149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)
-"""Outline of the face among MediaPipe's points, in order."""
-
+SEEN_SIDE = 256  # pixels in which the wall is looked for
+HEAD_WEIGHT, WALL_WEIGHT = 0.6, 0.3  # of cells around the face, beside 1 of those in it
 
 @dataclass(frozen=True)
 class Target:
@@ -25,14 +23,19 @@ class Target:
     Attributes:
         embedding: (B, 128) of the recognition network F1.
         landmarks: (B, 478, 3) in pixels of the crop.
-        colours: (B, 3, CELLS, CELLS).
-        colour_weights: (B, CELLS, CELLS).
+        colours: (B, 3, CELLS, CELLS), with the engine's wall around the head.
+        colour_weights: (B, CELLS, CELLS), nothing where the wall is: hair that reaches too far would be hidden by
+            the wall's colour.
+        outline_weights: (B, CELLS, CELLS), with the wall: what tells which hair reaches how far.
+        traits: B times sex and age.
     """
 
     embedding: Tensor
     landmarks: Tensor
     colours: Tensor
     colour_weights: Tensor
+    outline_weights: Tensor
+    traits: tuple[Traits, ...]
 
     def __len__(self) -> int:
         return len(self.embedding)
@@ -44,57 +47,44 @@ class Target:
     @classmethod
     def of_all(cls, targets: Sequence["Target"]) -> "Target":
         """What is seen in the photos of several targets, in their order."""
-        return cls(*(torch.cat([getattr(t, f.name) for t in targets]) for f in fields(cls)))
+        tensors = {f.name: torch.cat([getattr(t, f.name) for t in targets]) for f in fields(cls) if f.name != "traits"}
+        return cls(**tensors, traits=tuple(traits for t in targets for traits in t.traits))
 
 
-def see(pictures: Tensor, landmarks: Tensor, frozen: Frozen) -> Target:
+@torch.no_grad()
+def see(pictures: Tensor, landmarks: Tensor, frozen: Frozen, *, wall: Tensor) -> Target:
     """What a fit shall reach.
 
     Args:
         pictures: (B, 3, SIDE, SIDE) photos, aligned to the framing of the engine.
         landmarks: (B, 478, 3) of the same, in pixels.
         frozen: the networks that look.
+        wall: (3,) colour of what is behind the engine's faces.
     """
-    with torch.no_grad():
-        return Target(frozen.sface.embed(pictures, landmarks), landmarks, coarse(pictures), head_weights(landmarks))
+    faces = cells_inside(landmarks[:, list(FACE_OVAL), :2])
+    seen = [_around(picture, points, wall) for picture, points in zip(pictures, landmarks, strict=True)]
+    around, head, behind = (torch.stack(part) for part in zip(*seen, strict=True))
+    weights = torch.maximum(faces, HEAD_WEIGHT * head)
+    colours = torch.where(faces[:, None] > 0, coarse(pictures), around)
+    traits = tuple(frozen.traits.of(picture[None], points[None])
+                   for picture, points in zip(pictures, landmarks, strict=True))
+    return Target(frozen.sface.embed(pictures, landmarks), landmarks, colours, weights,
+                  torch.maximum(weights, WALL_WEIGHT * behind), traits)
 
 
-def coarse(pictures: Tensor) -> Tensor:
-    """(B, 3, S, S) -> (B, 3, CELLS, CELLS) mean colours."""
-    return F.adaptive_avg_pool2d(pictures, CELLS)
+def _around(picture: Tensor, landmarks: Tensor, wall: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What is around a face: (3, C, C) colours, (C, C) whether a cell is of the head alone, (C, C) how much is wall.
 
-
-def head_weights(landmarks: Tensor) -> Tensor:
-    """How much the colour of each cell counts: 1 on the face, less on the hair around it, 0 elsewhere.
-
-    Args:
-        landmarks: (B, 478, 3) in pixels of a crop of SIDE.
-
-    Returns:
-        (B, CELLS, CELLS).
+    Hair is without its highlights, and the wall is another one.
     """
-    outline = landmarks[:, list(FACE_OVAL), :2]
-    low, high = outline.amin(1), outline.amax(1)
-    centre, size = (low + high) / 2, high - low
-    # hair starts beside the face and above the forehead, not below the chin
-    stretched = centre[:, None] + (outline - centre[:, None]) * outline.new_tensor([1.3, 1.0])
-    above = (outline[..., 1:] < centre[:, None, 1:]).to(outline)
-    stretched = stretched - above * torch.stack([0 * size[:, 0], 0.35 * size[:, 1]], -1)[:, None]
-    face, head = cells_inside(outline), cells_inside(stretched)
-    return torch.maximum(face, HAIR_WEIGHT * head)
-
-
-def cells_inside(outline: Tensor) -> Tensor:
-    """(B, CELLS, CELLS) 1 for cells whose centre lies inside a polygon (B, N, 2) given in pixels, else 0."""
-    at = (torch.arange(CELLS, device=outline.device, dtype=outline.dtype) + 0.5) * (SIDE / CELLS)
-    centres = torch.stack(torch.meshgrid(at, at, indexing="xy"), -1)
-    return inside(centres.reshape(-1, 2), outline).reshape(-1, CELLS, CELLS).to(outline)
-
-
-def inside(at: Tensor, outline: Tensor) -> Tensor:
-    """(B, M) whether points (M, 2) lie inside of polygons (B, N, 2): a ray to the right crosses it an odd time."""
-    x, y = at[None, :, None].unbind(-1)
-    (from_x, from_y), (to_x, to_y) = (corners[:, None].unbind(-1) for corners in (outline, outline.roll(-1, 1)))
-    straddles = (from_y > y) != (to_y > y)
-    cross = from_x + (to_x - from_x) * (y - from_y) / (to_y - from_y)  # not a number for an edge that is level
-    return (straddles & (x < cross)).sum(-1) % 2 == 1
+    shrunk = F.avg_pool2d(picture, picture.shape[-1] // SEEN_SIDE)
+    points = (landmarks[:, :2] / picture.shape[-1]).cpu().numpy()
+    pixels = np.ascontiguousarray(shrunk.movedim(0, -1).cpu().numpy())
+    hair = hair_in_photo(pixels, points)
+    pixels[hair] = hair_colour(pixels, hair)
+    head = 1 - torch.from_numpy(wall_in_photo(pixels, points)).to(picture)
+    painted = torch.from_numpy(pixels).to(picture).movedim(-1, 0)
+    share = coarse(head[None])
+    colours = coarse(head * painted + (1 - head) * wall[:, None, None])
+    where = torch.from_numpy(surroundings(points, CELLS)).to(picture)
+    return colours, (where * (share == 1))[0], (where * (1 - share))[0]

@@ -7,9 +7,9 @@ import torch
 from facenn.errors import ConfigError
 from facenn.networks.dcgan import Dcgan
 from facenn.networks.imitator import Imitator
-from facenn.networks.pyramid import Pyramid, WidePyramid
+from facenn.networks.pyramid import Pyramid
 
-CLASSES: Mapping[str, type[Dcgan] | type[Pyramid]] = {k.architecture: k for k in (Dcgan, Pyramid, WidePyramid)}
+CLASSES: Mapping[str, type[Dcgan] | type[Pyramid]] = {kind.architecture: kind for kind in (Dcgan, Pyramid)}
 
 
 def build(architecture: str, parameters: int, *, resolution: int, generator: torch.Generator | None = None) -> Imitator:

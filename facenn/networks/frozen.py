@@ -22,18 +22,20 @@ class Frozen:
         finder: faces and landmarks.
         sface: recognition; fits, so it must not judge.
         dlib: recognition; judges, so it must not fit.
+        traits: sex and age.
     """
 
     finder: FaceFinder
     sface: Recognizer
     dlib: Recognizer
+    traits: TraitsNetwork
 
 
 def load_frozen(folder: Path, device: Device = "cpu") -> Frozen:
     """All of them.
 
     Args:
-        folder: with ``blazeface``, ``facemesh``, ``iris``, ``sface`` and ``dlib`` ``.safetensors``.
+        folder: with ``blazeface``, ``facemesh``, ``iris``, ``sface``, ``dlib`` and ``traits`` ``.safetensors``.
         device: where they run.
 
     Raises:
@@ -41,7 +43,7 @@ def load_frozen(folder: Path, device: Device = "cpu") -> Frozen:
         CheckpointError: a file is damaged.
     """
     return Frozen(load_finder(folder, device), load_recognizer(folder, "sface", device),
-                  load_recognizer(folder, "dlib", device))
+                  load_recognizer(folder, "dlib", device), load_traits(folder, device))
 
 
 def load_finder(folder: Path, device: Device = "cpu") -> FaceFinder:
@@ -59,7 +61,7 @@ def load_recognizer(folder: Path, name: Literal["sface", "dlib"], device: Device
 
 
 def load_traits(folder: Path, device: Device = "cpu") -> TraitsNetwork:
-    """The network of age and sex, which only fits on the engine ask; see ``load_frozen``."""
+    """The network of sex and age; see ``load_frozen``."""
     return TraitsNetwork(load_graph(file(folder, "traits"), device=device))
 
 

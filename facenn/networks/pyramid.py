@@ -1,8 +1,6 @@
 """An Imitator that draws a small picture and adds finer and finer detail to it: it can learn the small ones first."""
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +12,8 @@ from facenn.networks.imitator import Imitator
 EMBEDDED = 256  # what the sliders come to together
 START = 8  # side of the first features
 SMALLEST = 64  # pixels, of the smallest picture
-Widths = Mapping[int, int]  # channels of the features of each side
+WIDTHS = {8: 128, 16: 96, 32: 64, 64: 48, 128: 32, 256: 16}  # channels of the features of each side
+MAPS = 8  # per level: features that stand still, which a face turns up and down
 FAINT = 0.01  # standard deviation of weights whose result is added to something that is about right already
 
 
@@ -42,19 +41,17 @@ class Pyramid(Imitator):
     inputs = {"embed.0.weight": 1, "direct.weight": 1}  # noqa: RUF012 (typed ClassVar in the base class)
     betas = (0.9, 0.99)
     warm_up = 50
-    widths: ClassVar[Widths] = {8: 128, 16: 96, 32: 64, 64: 48, 128: 32, 256: 16}
-    maps: ClassVar[int] = 8  # per level: features that stand still, which a face turns up and down
 
     def __init__(self, parameters: int, *, resolution: int = SIDE, generator: torch.Generator | None = None) -> None:
         super().__init__(parameters, resolution=resolution)
         smallest = min(SMALLEST, resolution)
         self.sides = tuple(2**k for k in range(smallest.bit_length() - 1, resolution.bit_length()))
         self.embed = nn.Sequential(nn.Linear(parameters, EMBEDDED), nn.SiLU(), nn.Linear(EMBEDDED, EMBEDDED), nn.SiLU())
-        self.start = nn.Linear(EMBEDDED, self.widths[START] * START**2)
-        self.direct = nn.Linear(parameters, self.widths[START] * START**2, bias=False)
-        coarse = [side for side in self.widths if START < side < smallest // 2]
-        self.coarse = nn.ModuleList(_doubling(side, self.widths) for side in coarse)
-        self.levels = nn.ModuleList(_Level(side // 2, self.widths, self.maps) for side in self.sides)
+        self.start = nn.Linear(EMBEDDED, WIDTHS[START] * START**2)
+        self.direct = nn.Linear(parameters, WIDTHS[START] * START**2, bias=False)
+        coarse = [side for side in WIDTHS if START < side < smallest // 2]
+        self.coarse = nn.ModuleList(_doubling(side) for side in coarse)
+        self.levels = nn.ModuleList(_Level(side // 2) for side in self.sides)
         self.mean = nn.Parameter(torch.zeros(1, 3, resolution // 2, resolution // 2))
         self._initialise(generator)
 
@@ -92,27 +89,16 @@ class Pyramid(Imitator):
                 weight.normal_(0, math.sqrt(2 / inputs), generator=generator)
 
 
-class WidePyramid(Pyramid):
-    """A pyramid with more features, for trainings of millions of pictures.
-
-    5.1 million weights for 159 parameters; to draw takes two and a half times the arithmetic of ``Pyramid``.
-    """
-
-    architecture = "wide-pyramid"
-    widths: ClassVar[Widths] = {8: 128, 16: 160, 32: 128, 64: 96, 128: 48, 256: 24}
-    maps: ClassVar[int] = 16
-
-
 class _Level(nn.Module):
     """Features of the next side, and a picture of twice that."""
 
-    def __init__(self, side: int, widths: Widths, maps: int) -> None:
+    def __init__(self, side: int) -> None:
         super().__init__()
-        width = widths[side]
-        self.doubling = _doubling(side, widths)
-        self.maps = nn.Parameter(torch.empty(1, maps, side, side))
-        self.gain = nn.Linear(EMBEDDED, maps)
-        self.mix = nn.Conv2d(width + maps, width, 3, padding=1)
+        width = WIDTHS[side]
+        self.doubling = _doubling(side)
+        self.maps = nn.Parameter(torch.empty(1, MAPS, side, side))
+        self.gain = nn.Linear(EMBEDDED, MAPS)
+        self.mix = nn.Conv2d(width + MAPS, width, 3, padding=1)
         self.detail = nn.Conv2d(width, 12, 3, padding=1)
 
     def forward(self, features: Tensor, embedded: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,8 +108,8 @@ class _Level(nn.Module):
         return features, F.pixel_shuffle(self.detail(mixed), 2)
 
 
-def _doubling(side: int, widths: Widths) -> nn.ConvTranspose2d:
-    return nn.ConvTranspose2d(widths[side // 2], widths[side], 4, stride=2, padding=1)
+def _doubling(side: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(WIDTHS[side // 2], WIDTHS[side], 4, stride=2, padding=1)
 
 
 def _resized(picture: Tensor, side: int) -> Tensor:

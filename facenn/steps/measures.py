@@ -17,6 +17,7 @@ from facenn.engine.renderer import Engine
 from facenn.errors import ConfigError
 from facenn.evaluation import Gap, Pair, drawn_by, find_landmarks, measure_gap
 from facenn.files import replace_text
+from facenn.fitting.critic import backdrop
 from facenn.fitting.descent import fit
 from facenn.fitting.locks import Lock
 from facenn.fitting.target import see
@@ -165,7 +166,7 @@ def fit_renders(pictures: Iterable[NDArray[np.uint8]], imitator: Imitator, schem
     if not seen:
         return [], np.empty((0, schema.size), np.float32)
     numbers, faces, landmarks = zip(*seen, strict=True)
-    target = see(torch.stack(faces), torch.stack(landmarks), frozen)
+    target = see(torch.stack(faces), torch.stack(landmarks), frozen, wall=backdrop(imitator, schema))
     found = fit(target, imitator.requires_grad_(False), schema, frozen, steps=config.steps,
                 rate=config.rate, weights=weights_of(config), candidates=config.candidates, seed=config.seed,
                 lock=Lock.of((), schema), log=log)

@@ -18,7 +18,8 @@ from facenn.engine.characters import CHARACTERS, character
 from facenn.engine.generation import engine_digest
 from facenn.engine.renderer import Engine
 from facenn.errors import CheckpointError, ConfigError
-from facenn.fitting.descent import FitResult, Weights, draw, fit
+from facenn.fitting.critic import Weights, backdrop, draw
+from facenn.fitting.descent import FitResult, fit
 from facenn.fitting.irises import with_clear_irises
 from facenn.fitting.library import Library, library_folder, load_library
 from facenn.fitting.locks import Lock
@@ -29,8 +30,7 @@ from facenn.fitting.studio import Studio
 from facenn.fitting.target import Target, see
 from facenn.images import to_pixels
 from facenn.networks.checkpoints import load_imitator, schema_difference
-from facenn.networks.frozen import Frozen, load_traits
-from facenn.networks.traits import TraitsNetwork
+from facenn.networks.frozen import Frozen
 from facenn.report.summary import Pixels
 from facenn.schema import ParameterSchema, Vector
 
@@ -103,6 +103,7 @@ class ImitatorSearcher:
         self._imitator, self.schema = load_imitator(model, device=device)
         self._lock = Lock.of(config.lock, self.schema)
         self._imitator.requires_grad_(False)
+        self._wall = backdrop(self._imitator, self.schema)
         self.engine, self.made_by = _engine_of(self.schema, model), model.stem
         self.together, self.digest = config.batch, _digest(self.schema, model)
 
@@ -117,7 +118,8 @@ class ImitatorSearcher:
         Several threads may search at once.
         """
         config = self._config
-        target = Target.of_all([see(a.picture[None], a.landmarks[None], self._frozen) for a in aligned])
+        target = Target.of_all([see(a.picture[None], a.landmarks[None], self._frozen, wall=self._wall)
+                                for a in aligned])
         found = fit(target, self._imitator, self.schema, self._frozen, steps=config.steps, rate=config.rate,
                     weights=weights_of(config), candidates=config.candidates, seed=config.seed,
                     lock=self._lock, log=log)
@@ -136,13 +138,11 @@ class EngineSearcher:
         lock: parameters that the fits leave alone.
         observer: draws and looks.
         frozen: the networks that look.
-        traits: the network that tells sex and age.
     """
 
-    def __init__(self, config: FitConfig, library: Library, lock: Lock, observer: Observer, frozen: Frozen,
-                 traits: TraitsNetwork) -> None:
+    def __init__(self, config: FitConfig, library: Library, lock: Lock, observer: Observer, frozen: Frozen) -> None:
         self._config, self._library, self._lock, self._observer = config, library, lock, observer
-        self._eyes, self._traits = Eyes(frozen.finder, frozen.sface, library.layout), traits
+        self._eyes, self._traits = Eyes(frozen.finder, frozen.sface, library.layout), frozen.traits
         self.schema, self.engine = library.schema, Engine(config.character)
         self.together, self.digest = 1, _digest(library.schema)
         self.made_by = f"Gauss-Newton on the engine, from {len(library.vectors):,} drawn people"
@@ -160,7 +160,7 @@ class EngineSearcher:
         shrink = aligned.picture.shape[-1] // SIDE
         picture = F.avg_pool2d(aligned.picture[None].cpu(), shrink)
         photo = with_clear_irises(self._eyes.see_at(picture, aligned.landmarks[None].cpu() / shrink))
-        traits = self._traits.of(aligned.picture[None].cpu(), aligned.landmarks[None].cpu())
+        traits = self._traits.of(aligned.picture[None], aligned.landmarks[None])
         result, drawn = fit_on_engine(photo, traits, self._library, self._observer,
                                       rounds=self._config.rounds, lock=self._lock, log=log)
         return _found(result, 0, None, drawn=drawn)
@@ -197,7 +197,7 @@ def open_searcher(config: FitConfig, model: Path | None, frozen: Frozen, pretrai
                            workers=config.workers, progress=progress)
     setting = Setting(config.character, pretrained.resolve(), library.reference)
     with Studio(setting, workers=config.workers) as studio:
-        yield EngineSearcher(config, library, lock, studio, frozen, load_traits(pretrained))
+        yield EngineSearcher(config, library, lock, studio, frozen)
 
 
 def weights_of(config: FitConfig) -> Weights:

@@ -7,9 +7,9 @@ import pytest
 from torch import Tensor
 
 from facenn.engine.generation import random_vector
+from facenn.fitting.face import CELLS
 from facenn.fitting.library import Library
 from facenn.fitting.sight import Floats, Layout, Sights
-from facenn.fitting.target import CELLS
 from facenn.schema import Choice, ParameterSchema, Slider, Vector
 
 SCHEMA = ParameterSchema(

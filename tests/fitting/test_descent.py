@@ -3,20 +3,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from facenn.fitting.descent import FitResult, Weights, draw, fit
+from facenn.fitting.critic import Weights, backdrop, draw
+from facenn.fitting.descent import FitResult, fit
 from facenn.fitting.locks import Lock
-from facenn.fitting.target import CELLS, FACE_OVAL, HAIR_WEIGHT, Target, cells_inside, head_weights, see
-from facenn.images import SIDE
+from facenn.fitting.target import Target, see
 from facenn.networks.frozen import Frozen
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema
 
+WALL = torch.tensor([0.6, 0.6, 0.62])
 WEIGHTS = Weights(identity=1.0, landmark=1.0, colour=1.0, prior=0.1)
 
 
 @pytest.fixture(scope="module")
 def target(astronaut: Tensor, face_points: Tensor, frozen: Frozen) -> Target:
-    return see(astronaut[None], face_points[None], frozen)
+    return see(astronaut[None], face_points[None], frozen, wall=WALL)
 
 
 def search(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Frozen, *, steps: int,
@@ -28,24 +29,6 @@ def search(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: 
 @pytest.fixture(scope="module")
 def found(target: Target, toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen) -> FitResult:
     return search(target, toy_imitator, portrait, frozen, steps=6)
-
-
-def test_cells_inside_cover_a_square_to_the_cell() -> None:
-    corners = torch.tensor([[[64.0, 128.0], [192.0, 128.0], [192.0, 256.0], [64.0, 256.0]]])
-    cells = cells_inside(corners)[0]
-    expected = torch.zeros(CELLS, CELLS)
-    expected[8:16, 4:12] = 1
-    assert torch.equal(cells, expected)
-
-
-def test_head_weights_are_full_on_the_face_and_less_on_the_hair(face_points: Tensor) -> None:
-    weights = head_weights(face_points[None])[0]
-    outline = face_points[list(FACE_OVAL), :2]
-    middle = (outline.mean(0) / SIDE * CELLS).long()
-    top = (outline[0] / SIDE * CELLS).long()
-    assert weights[middle[1], middle[0]] == 1
-    assert weights[top[1] - 2, top[0]] == pytest.approx(HAIR_WEIGHT)
-    assert weights[-1].max() == 0
 
 
 def test_fit_lowers_the_total_loss(target: Target, toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen
@@ -90,7 +73,7 @@ def test_fit_leaves_locked_parameters_alone(target: Target, toy_imitator: Imitat
 def test_fit_of_two_photos_is_two_fits(found: FitResult, astronaut: Tensor, face_points: Tensor,
                                        toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen) -> None:
     darker = torch.stack([astronaut, astronaut * 0.5])
-    both = Target.of_all([see(picture[None], face_points[None], frozen) for picture in darker])
+    both = Target.of_all([see(picture[None], face_points[None], frozen, wall=WALL) for picture in darker])
     pair = search(both, toy_imitator, portrait, frozen, steps=6)
     assert np.abs(pair.relaxed[0] - found.relaxed[0]).max() < 1e-4
     first = [step[0] for step in pair.history["total"]]
@@ -104,7 +87,7 @@ def test_fit_of_the_imitators_own_picture_moves_towards_its_parameters(
     planted[portrait.columns.index("skin.tone")] = 1.0
     planted[: len(portrait.sliders)][::3] = 0.9
     picture = draw(toy_imitator, torch.from_numpy(planted)[None])
-    target = see(picture, face_points[None], frozen)
+    target = see(picture, face_points[None], frozen, wall=backdrop(toy_imitator, portrait))
     result = fit(target, toy_imitator, portrait, frozen, steps=40, rate=0.05, seed=0, candidates=0,
                  lock=Lock.of((), portrait), weights=Weights(identity=0.0, landmark=0.0, colour=20.0, prior=0.0),
                  log=lambda step, losses: None)

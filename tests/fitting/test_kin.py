@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 from facenn.engine.generation import random_vector
-from facenn.fitting.kin import AGE, SEX, aged, kin_of, told
+from facenn.fitting.kin import AGE, SEX, aged, kin_of, kin_of_all, told
 from facenn.fitting.library import Library
+from facenn.fitting.locks import Lock
 from facenn.fitting.sight import Floats, Sights
 from facenn.networks.traits import Traits
 from facenn.schema import ParameterSchema, Vector
+from tests.fitting.conftest import SCHEMA as TOY
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +56,24 @@ def test_aged_changes_sex_age_and_lines_alone(crowd: Library) -> None:
     assert np.ptp(changed[:, where], 0) == pytest.approx(0)
     others = [i for i in range(crowd.vectors.shape[1]) if i not in where]
     assert changed[:, others] == pytest.approx(crowd.vectors[:, others])
+
+
+def test_random_relatives_have_sex_age_and_lines_of_somebody_and_keep_what_is_locked(portrait: ParameterSchema) -> None:
+    names = [s.name for s in portrait.sliders]
+    lock = Lock.of(("nose.hump=0.3", "age.forehead=0.9"), portrait)
+    man, woman = kin_of_all([Traits(True, 60), Traits(False, 25)], portrait, lock, count=5, seed=0)
+    for kin, of_man, years in ((man, True, 60), (woman, False, 25)):
+        assert kin.candidates.shape == (6, portrait.size)
+        assert ((kin.candidates[:, names.index(SEX)] > 0.5) == of_man).all()
+        assert kin.candidates[:, names.index(AGE)] == pytest.approx((years - 20) / 50, abs=0.1)
+        assert (kin.candidates[:, names.index("nose.hump")] == np.float32(0.3)).all()
+        assert (kin.candidates[:, names.index("age.forehead")] == np.float32(0.9)).all()
+        assert set(np.flatnonzero(kin.lock.held)) == {*told(portrait), names.index("nose.hump")}
+        assert np.array_equal(kin.lock.applied(kin.candidates), kin.candidates)
+    assert not lock.held[names.index(SEX)]
+
+
+def test_a_character_without_sex_has_kin_of_everybody() -> None:
+    lock = Lock.of((), TOY)
+    man, woman = kin_of_all([Traits(True, 60), Traits(False, 25)], TOY, lock, count=5, seed=0)
+    assert np.array_equal(man.candidates, woman.candidates) and not man.lock.held.any()

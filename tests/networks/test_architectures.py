@@ -19,7 +19,7 @@ def test_build_offers_what_params_can_ask_for() -> None:
 
 
 def test_build_names_the_architectures_there_are() -> None:
-    with pytest.raises(ConfigError, match="among dcgan, pyramid, wide-pyramid, got 'cathedral'"):
+    with pytest.raises(ConfigError, match="expected an architecture among dcgan, pyramid, got 'cathedral'"):
         build("cathedral", 3, resolution=32)
 
 

@@ -1,0 +1,89 @@
+"""What a fit through an Imitator decides rather than descends to: where it starts, choices, and the colour of hair."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from facenn.fitting.critic import Critic, draw
+from facenn.fitting.face import coarse
+from facenn.fitting.kin import HAIR, Relatives, hair_columns, rarity
+from facenn.fitting.locks import Lock
+from facenn.fitting.target import Target
+from facenn.losses import colour_loss
+from facenn.schedule import quadratic_decay
+from facenn.schema import ParameterSchema, Vector
+
+COLOURING, COLOURING_RATE, FLOOR = 16, 0.1, 0.002  # steps of hair alone, their learning rates from start to end
+RARE = 0.002  # loss that an option costs which a third of the people wear, about
+
+
+@torch.no_grad()
+def best_start(critic: Critic, target: Target, candidates: Vector, schema: ParameterSchema) -> Tensor:
+    """(P,) the one of (N, P) people who looks most like one photo, with the hair of the one whose colours do."""
+    vectors = torch.from_numpy(candidates).to(target.embedding)
+    squares = critic.frozen.finder.square(target.landmarks)
+    found = [critic.losses(target, vector[None], squares)[0] for vector in vectors]
+    best = vectors[torch.cat([critic.total(terms) for terms in found]).argmin()].clone()
+    columns = hair_columns(schema)
+    best[columns] = vectors[torch.cat([terms["colour"] for terms in found]).argmin(), columns]
+    return best
+
+
+@torch.no_grad()
+def decided(critic: Critic, target: Target, vector: Tensor, squares: Tensor, kin: Relatives, schema: ParameterSchema,
+             lock: Lock) -> Tensor:
+    """(P,) the same face with the best option of each choice, one after the other, and with the best hair."""
+    outlined = replace(target, colour_weights=target.outline_weights)
+    vector = torch.from_numpy(lock.applied(schema.project(to_array(vector)))).to(vector)
+
+    def best(tried: Tensor, *, by_colour: bool) -> Tensor:
+        found = [critic.losses(outlined, one[None], squares)[0] for one in tried]
+        totals = [terms["colour"] if by_colour else critic.total(terms) for terms in found]
+        rare = torch.from_numpy(rarity(to_array(tried), kin.usual, schema)).to(vector)
+        chosen: Tensor = tried[(torch.cat(totals) + RARE * rare).argmin()]
+        return chosen
+
+    sliders = [i for i in hair_columns(schema) if i < len(schema.sliders) and not lock.held[i]]
+    # before its style: hair that reaches too far could hide in the wall's colour
+    vector = _coloured(critic, target, vector, sliders, kin)
+    for choice in schema.choices:
+        where = schema.slices[choice.name]
+        if not lock.held[where].any():
+            tried = vector.repeat(len(choice.options), 1)
+            tried[:, where] = torch.eye(len(choice.options)).to(vector)
+            vector = best(tried, by_colour=choice.group == HAIR)
+    return _coloured(critic, target, vector, sliders, kin)
+
+
+def _coloured(critic: Critic, target: Target, vector: Tensor, sliders: Sequence[int], kin: Relatives) -> Tensor:
+    """(P,) the same face with some sliders moved until its coarse colours are most like the photo's.
+
+    Starts at the best of the face's own and its relatives' sliders.
+    """
+    def loss_of(values: Tensor) -> Tensor:
+        moved = vector.index_copy(0, torch.tensor(sliders, device=vector.device), values)
+        return colour_loss(coarse(draw(critic.imitator, moved[None])), target.colours, weights=target.colour_weights)
+
+    if not sliders:
+        return vector
+    tried = torch.cat([vector[None, sliders], torch.from_numpy(kin.candidates[:, sliders]).to(vector)])
+    values = tried[torch.cat([loss_of(one) for one in tried]).argmin()].clone().requires_grad_()
+    optimizer = torch.optim.Adam([values])
+    for done in range(COLOURING):
+        optimizer.param_groups[0]["lr"] = quadratic_decay(done, COLOURING, COLOURING_RATE, FLOOR)
+        optimizer.zero_grad()
+        with torch.enable_grad():
+            torch.autograd.backward(loss_of(values))
+        optimizer.step()
+        values.data.clamp_(0, 1)
+    moved = vector.clone()
+    moved[sliders] = values.detach()
+    return moved
+
+
+def to_array(vectors: Tensor) -> Vector:
+    """Parameters off the device and the graph."""
+    array: Vector = vectors.detach().cpu().numpy()
+    return array

@@ -1,0 +1,107 @@
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from facenn.fitting import decisions
+from facenn.fitting.decisions import best_start, decided
+from facenn.fitting.face import CELLS
+from facenn.fitting.kin import Relatives, kin_of_all
+from facenn.fitting.locks import Lock
+from facenn.fitting.target import Target
+from facenn.networks.traits import Traits
+from facenn.schema import Vector
+from tests.fitting.conftest import SCHEMA
+
+HAIR = SCHEMA.columns.index("hair.lightness")
+
+
+class Finder:
+    """Looks for nothing."""
+
+    def square(self, landmarks: Tensor) -> Tensor:
+        return landmarks[:, 0]
+
+
+class Looks:
+    """A critic whose losses are simple functions of the parameters."""
+
+    def __init__(self, wanted: Mapping[str, float], lightness: float = 0.8) -> None:
+        self.frozen: Any = self
+        self.finder = Finder()
+        self._wanted = {SCHEMA.columns.index(name): value for name, value in wanted.items()}
+        self._lightness = lightness
+        self.imitator = None
+
+    def losses(self, target: Target, vectors: Tensor, squares: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        apart = torch.stack([(vectors[:, i] - value).abs() for i, value in self._wanted.items()]).sum(0)
+        style = vectors[:, SCHEMA.slices["hair.style"]] @ torch.tensor([0.2, 0.0, 0.4])
+        return {"identity": apart, "colour": style + (vectors[:, HAIR] - self._lightness).abs()}, squares
+
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
+        return terms["identity"]
+
+
+@pytest.fixture
+def target() -> Target:
+    cells = torch.ones(1, CELLS, CELLS)
+    return Target(torch.zeros(1, 2), torch.zeros(1, 478, 3), torch.full((1, 3, CELLS, CELLS), 0.8), cells, cells,
+                  (Traits(True, 30),))
+
+
+@pytest.fixture(autouse=True)
+def _drawing_of_hair_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decisions, "draw", lambda imitator, vectors: vectors[:, HAIR, None, None, None].expand(
+        -1, 3, CELLS, CELLS))
+
+
+def relatives(lock: Lock) -> Relatives:
+    return kin_of_all([Traits(True, 30)], SCHEMA, lock, count=8, seed=0)[0]
+
+
+def face(**values: float) -> Vector:
+    named = {name: values.get(name.replace(".", "_"), 0.5) for name in (s.name for s in SCHEMA.sliders)}
+    return SCHEMA.from_named({**named, "hair.style": "long", "brow.style": "thin"})
+
+
+def test_start_has_the_best_face_and_the_hair_of_another(target: Target) -> None:
+    alike, dressed = face(skin_tone=0.9, hair_lightness=0.1), face(skin_tone=0.1, hair_lightness=0.8)
+    start = best_start(Looks({"skin.tone": 0.9}), target, np.stack([face(), alike, dressed]), SCHEMA)
+    assert start[SCHEMA.columns.index("skin.tone")] == pytest.approx(0.9)
+    assert start[HAIR] == pytest.approx(0.8)
+
+
+def decide(target: Target, *locked: str, brows: str = "brow.style:thick") -> dict[str, float | str]:
+    lock = Lock.of(locked, SCHEMA)
+    vector = decided(Looks({brows: 1.0}), target, torch.from_numpy(lock.applied(face())), torch.zeros(1, 3),
+                     relatives(lock), SCHEMA, lock)
+    return SCHEMA.to_named(vector.numpy())
+
+
+def test_options_are_those_that_look_best_and_hair_goes_by_its_colours(target: Target) -> None:
+    found = decide(target)
+    assert (found["hair.style"], found["brow.style"]) == ("short", "thick")
+    assert decide(target, brows="brow.style:thin")["brow.style"] == "thin"
+    assert found["hair.lightness"] == pytest.approx(0.8, abs=0.03)
+    assert found["skin.tone"] == 0.5
+
+
+def test_options_and_hair_that_are_locked_stay(target: Target) -> None:
+    found = decide(target, "hair.style=long", "hair.lightness=0.2")
+    assert (found["hair.style"], found["brow.style"]) == ("long", "thick")
+    assert found["hair.lightness"] == pytest.approx(0.2)
+
+
+def test_options_that_nobody_wears_have_to_look_better_by_a_little(target: Target, monkeypatch: pytest.MonkeyPatch
+                                                                    ) -> None:
+    lock = Lock.of((), SCHEMA)
+    kin, critic = relatives(lock), Looks({"skin.tone": 0.5})
+    kin.usual[SCHEMA.slices["brow.style"]] = (0.01, 0.99)
+    vector = decided(critic, target, torch.from_numpy(face()), torch.zeros(1, 3), kin, SCHEMA, lock)
+    assert SCHEMA.to_named(vector.numpy())["brow.style"] == "thick"
+    kin.usual[SCHEMA.slices["brow.style"]] = (0.99, 0.01)
+    vector = decided(critic, target, torch.from_numpy(face()), torch.zeros(1, 3), kin, SCHEMA, lock)
+    assert SCHEMA.to_named(vector.numpy())["brow.style"] == "thin"
