@@ -67,7 +67,7 @@ def challenge(imitator: Imitator, folder: RendersFolder, rows: Rows, *, version:
 
     The champion is the registry's, or else the shipped one. Renders that it learned from are left out: the same faces
     can be held out by one training and learned by another, and an error on them would flatter. Which ones they were is
-    known of registered Imitators; the shipped one learned from renders of seed 11.
+    known of registered Imitators; the shipped ones learned from renders of seeds 21 and 22.
 
     An Imitator of another resolution has its pictures enlarged, as a fit enlarges them. One of another schema cannot
     be compared: its place is taken, unless its schema is the newer one.

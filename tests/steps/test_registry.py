@@ -1,18 +1,22 @@
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from facenn.config import FitConfig
+from facenn.config import EMBEDDED, FitConfig
+from facenn.engine.characters import character
 from facenn.errors import ConfigError, MissingFileError
 from facenn.evaluation import Likeness
+from facenn.networks.checkpoints import load_imitator
 from facenn.schema import Choice, ParameterSchema, Slider
 from facenn.steps.photos import FitReport
-from facenn.steps.registry import characters, choose_model, log_fits, model_name, schema_digest
+from facenn.steps.registry import characters, choose_model, log_fits, model_name, schema_digest, shipped
 from facenn.tracking import local_store, mark, registered, training_run
 
 NOWHERE = Path("nowhere")
+SHIPPED = Path(__file__).resolve().parents[2] / "data" / "pretrained"
 
 
 def client(uri: str) -> Any:
@@ -169,3 +173,12 @@ def test_logged_fits_of_a_folder_stand_under_one_run_with_their_means(tracking: 
     assert run.data.metrics == {"likeness/dlib": 0.5, "likeness/sface": 0.375}
     nested = client(tracking).search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{above}'")
     assert sorted(r.data.metrics.get("likeness/dlib", -1) for r in nested) == [-1, 0.25, 0.75]
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_every_embedded_character_has_a_shipped_champion_that_the_readme_knows(name: str) -> None:
+    file = shipped(name, SHIPPED)
+    imitator, _ = load_imitator(file, expect=character(name).schema)
+    assert imitator.resolution == 512 and imitator.frame.any()
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert f"| `{file.name}` | {file.stat().st_size} | `{digest}` |" in (SHIPPED / "README.md").read_text()
