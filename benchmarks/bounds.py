@@ -30,7 +30,7 @@ from torch.utils.flop_counter import flop_registry
 from facenn.errors import ConfigError, FacennError
 from facenn.files import replace_text
 from facenn.images import SIDE
-from facenn.learner import Learner
+from facenn.learner import Learner, adam
 from facenn.networks.architectures import CLASSES, build
 from facenn.networks.precision import computes_in_bf16
 from facenn.schedule import Phase, growth
@@ -116,7 +116,7 @@ class Lesson:
 
     def step(self) -> None:
         """Learn once."""
-        self.learner.learn(self.parameters, self.pictures, side=self.pictures.shape[-1], rate=RATE)
+        self.learner.learn(self.parameters, self.pictures, rate=RATE)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def device_name(device: str) -> str:
 def synchronize(device: str) -> None:
     """Wait until a GPU is done."""
     if on_gpu(device):
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
 
 
 def seconds_of(work: Callable[[], object], device: str) -> float:
@@ -185,7 +185,7 @@ def lesson(architecture: str, parameters: int, *, resolution: int, side: int, ba
     """A learner of random pictures."""
     imitator = build(architecture, parameters, resolution=resolution, generator=torch.Generator().manual_seed(0))
     imitator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    learner = Learner(imitator, imitator, bf16=bf16, fuse=fuse, record=record)
+    learner = Learner(imitator, adam(imitator), bf16=bf16, fuse=fuse, record=record)
     pictures = torch.rand(batch_size, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
     return Lesson(learner, torch.rand(batch_size, parameters, device=device), pictures)
 
@@ -277,7 +277,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=32, help="whole pictures per step (32)")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
     parser.add_argument("--fuse", action="store_true",
-                        help="time compiled steps as well, on a GPU replayed as CUDA graphs; needs a C compiler")
+                        help="time compiled steps as well, on a GPU replayed as CUDA graphs; needs a C++ compiler")
     parser.add_argument("--device", help="cpu or cuda; default: cuda where there is one")
     parser.add_argument("--out", type=Path, default=RUNS / "bounds", help="outside of what git tracks")
     return parser.parse_args(arguments)

@@ -58,7 +58,7 @@ class TrainConfig(Section):
     resolution: Literal[32, 64, 128, 256, 512] = Field(512, description="Side of its pictures in pixels")
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 if the device has it")
     fuse: bool = Field(False, description="Compile the network's kernels before it learns, and on a GPU replay whole "
-                       "steps as CUDA graphs: a minute's start per size of pictures; needs a C compiler")
+                       "steps as CUDA graphs: up to a minute's start per size; one process; needs a C++ compiler")
     label_noise: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Largest random shift of a slider while learning; choices stay")
     validation: Share = Field(0.1, description="Share of the renders that is held out")
@@ -82,7 +82,8 @@ class FitConfig(Section):
     colour: Weight = Field(2.0, description="Imitator: weight of the colour loss (coarse colours of skin, hair, lips)")
     prior: Weight = Field(0.08, description="Imitator: weight of the pull towards usual faces")
     candidates: Annotated[int, Field(ge=0)] = Field(
-        24, description="Imitator: random faces; the best one is the start")
+        24, description="Imitator: random people of the photo's sex and about its age; the best one is the start, with "
+        "the hair of the one whose colours are")
     character: str = Field("portrait", description="Engine: embedded character; Imitator: whose champion")
     rounds: Count = Field(3, description="Engine: Gauss-Newton rounds at most, each about 150 pictures")
     library: Annotated[int, Field(ge=100)] = Field(

@@ -162,8 +162,7 @@ class Faces:
             return Faces(self.renders, resolution=resolution, keep_on=keep_on if fit else None)
         faces = Faces(self.renders, resolution=resolution)
         faces._parameters = self._parameters
-        parts = self._kept.split(SHRUNK)  # type: ignore[no-untyped-call]
-        faces._kept = torch.cat([_averaged(part, resolution) for part in parts])
+        faces._kept = averaged(self._kept, resolution)
         return faces
 
     @property
@@ -211,10 +210,13 @@ class Faces:
         return Batch(self._parameters[chosen], to_tensor(self._kept[chosen]))
 
 
-def _averaged(pixels: Tensor, resolution: int) -> Tensor:
-    """(N, S, S, 3) uint8 -> (N, R, R, 3)."""
-    wide = pixels.movedim(-1, 1).float()
-    return avg_pool2d(wide, pixels.shape[1] // resolution).round().to(torch.uint8).movedim(1, -1).contiguous()
+def averaged(pixels: Tensor, resolution: int) -> Tensor:
+    """(N, S, S, 3) uint8 -> (N, R, R, 3) uint8 means of their pixels, on the same device."""
+    small = pixels.new_empty((len(pixels), resolution, resolution, 3))
+    for start in range(0, len(pixels), SHRUNK):
+        wide = pixels[start:start + SHRUNK].movedim(-1, 1).float()
+        small[start:start + SHRUNK] = avg_pool2d(wide, pixels.shape[1] // resolution).round().movedim(1, -1)
+    return small
 
 
 def batches(faces: Faces, order: Iterable[Rows]) -> Iterator[Batch]:

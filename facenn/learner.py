@@ -1,6 +1,7 @@
 """One step of a training: a network draws, is told how far off it was, and learns from it."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -13,93 +14,110 @@ from facenn.networks.imitator import Imitator
 EAGER = 3  # steps before a step is recorded: in them kernels are chosen, and the optimiser's memory is made
 
 
+def adam(imitator: Imitator) -> Adam:
+    """The optimiser of an Imitator, whose learning rate a learner sets in every step."""
+    return Adam(imitator.parameters(), lr=0.0, betas=imitator.betas, fused=True)
+
+
 class Learner:
     """Learns from batch after batch.
 
     Args:
-        imitator: on the device where it learns.
-        network: what is called to draw: the Imitator, or its replica among several processes.
+        network: what is called to draw, on the device where it learns: an Imitator, or its replica among several
+            processes.
+        optimizer: of the Imitator, see ``adam``.
         bf16: draw in bfloat16.
         fuse: compile the network first.
         record: record a step per size of pictures and replay it as a CUDA graph: where pictures are small, kernels
             that are started one by one take longer to start than to run. One process on a GPU can.
     """
 
-    def __init__(self, imitator: Imitator, network: nn.Module, *, bf16: bool, fuse: bool, record: bool) -> None:
-        self._network = network
-        self._bf16 = bf16
-        self._record = record
-        self._device = next(imitator.parameters()).device
-        # A recorded step reads the rate where it was when it was recorded.
-        self._rate = torch.zeros((), device=self._device) if record else 0.0
-        self.optimizer = Adam(imitator.parameters(), lr=self._rate, betas=imitator.betas, fused=True, capturable=record)
+    def __init__(self, network: nn.Module, optimizer: Adam, *, bf16: bool, fuse: bool, record: bool) -> None:
+        self._network, self._optimizer, self._bf16 = network, optimizer, bf16
+        self._device = next(network.parameters()).device
         self._loss = torch.compile(self._loss_of, dynamic=False) if fuse else self._loss_of
-        self._side = 0
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._recorder = _Recorder(optimizer, self._step, self._device) if record else None
+        optimizer.param_groups[0]["capturable"] = False  # until a step is recorded, whatever wrote a saved state
 
-    def learn(self, parameters: Tensor, pictures: Tensor, *, side: int, rate: float) -> Tensor:
+    def learn(self, parameters: Tensor, pictures: Tensor, *, rate: float) -> Tensor:
         """Take a step.
 
         Args:
             parameters: (B, P), on the network's device.
-            pictures: (B, 3, S, S) what the engine drew of them; of one size as many in every step.
-            side: S.
+            pictures: (B, 3, S, S) what the engine drew of them.
             rate: learning rate.
 
         Returns:
             () mean loss of the batch before the step. A GPU may be still at it: to look at the number is to wait.
         """
-        self._set_rate(rate)
-        if side != self._side:
-            self._side, self._steps, self._graph = side, 0, None
         self._network.train()
-        self._steps += 1
-        if not self._record:
-            return self._step(parameters, pictures)
-        if self._steps <= EAGER:
-            return self._beside(parameters, pictures)
-        if self._graph is None:
-            self._graph = torch.cuda.CUDAGraph()
-            self._batch = (parameters.clone(), pictures.clone())
-            self.optimizer.zero_grad()
-            with torch.cuda.graph(self._graph):
-                self._result = self._step(*self._batch)
-        for held, given in zip(self._batch, (parameters, pictures), strict=True):
-            held.copy_(given)
-        self._graph.replay()
-        return self._result.clone()
-
-    def resume(self, state: dict[str, object]) -> None:
-        """Take over the optimiser's state of an earlier training."""
-        self.optimizer.load_state_dict(state)
-        self.optimizer.param_groups[0]["lr"] = self._rate
-
-    def _set_rate(self, rate: float) -> None:
-        if isinstance(self._rate, Tensor):
-            self._rate.fill_(rate)
-        else:
-            self.optimizer.param_groups[0]["lr"] = rate
-
-    def _beside(self, parameters: Tensor, pictures: Tensor) -> Tensor:
-        """A step on a stream of its own, as the first steps of what is to be recorded have to be."""
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            loss = self._step(parameters, pictures)
-        torch.cuda.current_stream().wait_stream(stream)
-        return loss
+        if self._recorder is not None:
+            return self._recorder.step(parameters, pictures, rate)
+        self._optimizer.param_groups[0]["lr"] = rate
+        return self._step(parameters, pictures)
 
     def _step(self, parameters: Tensor, pictures: Tensor) -> Tensor:
         loss = self._loss(parameters, pictures)
-        self.optimizer.zero_grad()
+        self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        self._optimizer.step()
         return loss.detach()
 
     def _loss_of(self, parameters: Tensor, pictures: Tensor) -> Tensor:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             drawn = self._network(parameters, pictures.shape[-1])
         return imitation_loss(drawn, pictures).mean()
+
+
+class _Recorder:
+    """Records a step per size of pictures, after some that run as they come, and replays it.
+
+    Args:
+        optimizer: whose learning rate the steps read.
+        learn: the step, from parameters and pictures to the loss.
+        device: the GPU.
+    """
+
+    def __init__(self, optimizer: Adam, learn: Callable[[Tensor, Tensor], Tensor], device: torch.device) -> None:
+        self._optimizer, self._learn, self._device = optimizer, learn, device
+        self._rate = torch.zeros((), device=device)  # a recorded step reads it where it was when it was recorded
+        optimizer.param_groups[0]["lr"] = self._rate
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._batch: tuple[Tensor, Tensor] | None = None
+        self._steps = 0  # with batches of this size
+
+    def step(self, parameters: Tensor, pictures: Tensor, rate: float) -> Tensor:
+        """See ``Learner.learn``."""
+        with torch.cuda.device(self._device):
+            self._rate.fill_(rate)
+            if self._batch is None or self._batch[1].shape != pictures.shape:
+                self._batch, self._steps = (parameters.clone(), pictures.clone()), 0
+                self._optimizer.param_groups[0]["capturable"] = False
+            for held, given in zip(self._batch, (parameters, pictures), strict=True):
+                held.copy_(given)
+            self._steps += 1
+            if self._steps <= EAGER:
+                return self._as_it_comes(*self._batch)
+            if self._steps == EAGER + 1:
+                self._graph, self._loss = self._recorded(*self._batch)
+            self._graph.replay()
+            return self._loss.clone()
+
+    def _as_it_comes(self, parameters: Tensor, pictures: Tensor) -> Tensor:
+        """On a stream of its own, as the steps before a recording have to be."""
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            loss = self._learn(parameters, pictures)
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return loss
+
+    def _recorded(self, parameters: Tensor, pictures: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+        graph = torch.cuda.CUDAGraph()
+        self._optimizer.param_groups[0]["capturable"] = True
+        self._optimizer.zero_grad()
+        with torch.cuda.graph(graph, stream=self._stream):
+            loss = self._learn(parameters, pictures)
+        return graph, loss
 
 
 class Losses:

@@ -14,11 +14,12 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from facenn.dataset import Batch, Faces, Rows, Split, batches, noise_after, rows_after
-from facenn.errors import CheckpointError, TrainingError
+from facenn.errors import CheckpointError, ConfigError, TrainingError
 from facenn.files import replacing
-from facenn.learner import Learner, Losses
+from facenn.learner import Learner, Losses, adam
 from facenn.losses import imitation_loss
 from facenn.networks.imitator import Imitator
 from facenn.networks.precision import computes_in_bf16
@@ -42,7 +43,8 @@ class TrainingResult:
         steps: optimisation steps in all.
         resumed_at: step at which this call took over from a saved state, 0 for a fresh start.
         validation_error: mean absolute error on the held-out faces, in eval mode.
-        pictures_per_second: speed of this call without validating, saving and reporting; 0 if nothing was left to do.
+        pictures_per_second: speed of this call without validating, saving and reporting, but with
+            compiling; 0 if nothing was left to do.
         precision: in which the network ran, ``fp32`` or ``bf16``.
     """
 
@@ -76,7 +78,8 @@ def train(
         floor: learning rate at the end.
         grow: learn smaller pictures first, where the network can draw them.
         precision: ``auto`` is bfloat16 where the device computes in it, float32 elsewhere.
-        fuse: compile the network's kernels first, which needs a C compiler; on a GPU replay whole steps as CUDA graphs.
+        fuse: compile the network's kernels first, which needs a C++ compiler, and on a GPU replay whole steps as CUDA
+            graphs. One process can.
         label_noise: largest noise on a slider, see ``noise_after``; 0 for none.
         seed: of the order of the faces, and of the noise.
         device: where to compute.
@@ -91,18 +94,21 @@ def train(
     Raises:
         TrainingError: the loss is no longer a number; the last saved state stays.
         CheckpointError: ``checkpoint`` is damaged or belongs to another training.
+        ConfigError: ``fuse`` in several processes.
     """
     device = torch.device(device)
+    if fuse and ranks.count > 1:
+        raise ConfigError(f"expected one process for a training with fuse, got {ranks.count}")
     bf16 = precision == "bf16" or (precision == "auto" and computes_in_bf16(device))
     together = batch_size * ranks.count
     phases = growth(imitator.sides if grow else imitator.sides[-1:], steps, together, peak)
     settings = _settings(imitator, faces, parts, phases, floor, seed, label_noise, bf16)
     imitator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network = imitator if ranks.count == 1 else replicated(imitator, partly=len(phases) > 1)
-    recordable = device.type == "cuda" and ranks.count == 1
-    learner = Learner(imitator, network, bf16=bf16, fuse=fuse, record=fuse and recordable)
-    start = _resume(checkpoint, imitator, learner, settings) if checkpoint.exists() else 0
+    optimizer = adam(imitator)
+    start = _resume(checkpoint, imitator, optimizer, settings) if checkpoint.exists() else 0
     ranks.check_same(f"{settings} from step {start}", device=device)
+    network = imitator if ranks.count == 1 else replicated(imitator, partly=len(phases) > 1)
+    learner = Learner(network, optimizer, bf16=bf16, fuse=fuse, record=fuse and device.type == "cuda")
     if ranks.first:
         _sweep(checkpoint)
     else:
@@ -114,7 +120,7 @@ def train(
                                 schema=faces.schema, width=label_noise)
             parameters = (parameters + torch.from_numpy(ranks.share(noise)).to(parameters.device)).clamp(0, 1)
         rate = phase.rate(done - 1, floor, warm_up=imitator.warm_up)
-        loss = learner.learn(parameters.to(device), pictures.to(device), side=phase.side, rate=rate)
+        loss = learner.learn(parameters.to(device), pictures.to(device), rate=rate)
         losses.add(done, ranks.sum(loss) / ranks.count)
         clock.pictures += phase.batch_size
         told, looked, saved = (done % every == 0 or done == steps for every in (log_every, validate_every, save_every))
@@ -131,7 +137,7 @@ def train(
                 log(done, {"validation/error": error})
                 show(done, _sample(imitator, faces, parts.validation[:SHOWN]))
             if ranks.first and saved:
-                _save(checkpoint, imitator, learner, settings, done)
+                _save(checkpoint, imitator, optimizer, settings, done)
     if start == steps:
         error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16, ranks=ranks)
         show(steps, _sample(imitator, faces, parts.validation[:SHOWN]))
@@ -229,13 +235,13 @@ def _settings(
     }
 
 
-def _save(path: Path, imitator: Imitator, learner: Learner, settings: Settings, step: int) -> None:
+def _save(path: Path, imitator: Imitator, optimizer: Optimizer, settings: Settings, step: int) -> None:
     for name, weight in imitator.named_parameters():
         if not torch.isfinite(weight).all():
             raise TrainingError(f"the weights {name} are no longer numbers at step {step}; "
                                 "the last saved state is intact")
     state = {"step": step, "settings": settings, "weights": imitator.state_dict(),
-             "optimizer": learner.optimizer.state_dict()}
+             "optimizer": optimizer.state_dict()}
     buffer = io.BytesIO()  # on a full disk torch.save itself would tell of its own confusion, not of the disk
     torch.save(state, buffer)
     try:
@@ -254,7 +260,7 @@ def _sweep(path: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def _resume(path: Path, imitator: Imitator, learner: Learner, settings: Settings) -> int:
+def _resume(path: Path, imitator: Imitator, optimizer: Optimizer, settings: Settings) -> int:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         saved: Settings = state["settings"]
@@ -263,7 +269,7 @@ def _resume(path: Path, imitator: Imitator, learner: Learner, settings: Settings
                 raise CheckpointError(f"{path}: expected the state of a training with {key} {value}, "
                                       f"got one with {saved[key]}; move it away to start anew")
         imitator.load_state_dict(state["weights"])
-        learner.resume(state["optimizer"])
+        optimizer.load_state_dict(state["optimizer"])
         return int(state["step"])
     except CheckpointError:
         raise

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from facenn.dataset import KEPT, Faces, batches, fits, noise_after, rows_after, split
+from facenn.dataset import KEPT, SHRUNK, Faces, averaged, batches, fits, noise_after, rows_after, split
 from facenn.errors import ConfigError, FormatError, MissingFileError
 from facenn.exchange.renders import RendersFolder, write_table
 from facenn.images import write_pixels
@@ -94,6 +94,14 @@ def test_smaller_faces_are_those_that_are_decoded_smaller(renders: RendersFolder
     assert torch.equal(small.batch([2, 0]).parameters, decoded.batch([2, 0]).parameters)
     assert (small.batch([2, 0]).pictures - decoded.batch([2, 0]).pictures).abs().max() <= 1 / 255 + 1e-6
     assert faces.smaller(SIDE, keep_on="cpu") is faces
+
+
+def test_averaged_pictures_are_means_of_their_pixels() -> None:
+    pixels = torch.randint(0, 256, (SHRUNK + 3, 8, 8, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    means = pixels.reshape(-1, 4, 2, 4, 2, 3).double().mean((2, 4))
+    small = averaged(pixels, 4)
+    assert small.shape == (SHRUNK + 3, 4, 4, 3) and small.dtype == torch.uint8
+    assert (small - means).abs().max() <= 0.5
 
 
 def test_faces_refuse_a_render_that_is_too_small(renders: RendersFolder) -> None:

@@ -217,7 +217,7 @@ def test_training_stops_at_a_loss_that_is_no_number(tmp_path: Path, faces: Faces
     imitator = fresh()
     imitator.register_forward_hook(lambda module, inputs, drawn: drawn * float("nan"))
     with pytest.raises(TrainingError, match="the training loss is nan at step 9"):
-        run(imitator, faces, parts, state)
+        run(imitator, faces, parts, state, log_every=11)
     assert state.read_bytes() == kept
 
 

@@ -31,14 +31,29 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Critic:
-    """Draws parameters and compares the pictures with photos."""
+    """Draws parameters and compares the pictures with photos.
+
+    Attributes:
+        imitator: frozen G.
+        frozen: the networks that compare.
+        weights: of the losses.
+    """
 
     imitator: Imitator
     frozen: Frozen
     weights: Weights
 
     def losses(self, target: Target, vectors: Tensor, squares: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """The losses that compare pictures, and the landmarks of the drawn faces."""
+        """The losses that compare pictures, and the landmarks of the drawn faces.
+
+        Args:
+            target: B photos, or one for all faces.
+            vectors: (B, P) parameters.
+            squares: where the faces are looked for.
+
+        Returns:
+            (B,) unweighted losses by name, and (B, 478, 3) landmarks in pixels.
+        """
         drawn = draw(self.imitator, vectors)
         landmarks, _ = self.frozen.finder.landmarks(drawn, squares)
         embedding = self.frozen.sface.embed(drawn, landmarks)

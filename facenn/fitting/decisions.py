@@ -21,7 +21,14 @@ RARE = 0.002  # loss that an option costs which a third of the people wear, abou
 
 @torch.no_grad()
 def best_start(critic: Critic, target: Target, candidates: Vector, schema: ParameterSchema) -> Tensor:
-    """(P,) the one of (N, P) people who looks most like one photo, with the hair of the one whose colours do."""
+    """(P,) the one of (N, P) people who looks most like one photo, with the hair of the one whose colours do.
+
+    Args:
+        critic: draws and compares.
+        target: one photo.
+        candidates: (N, P) people.
+        schema: what the parameters mean.
+    """
     vectors = torch.from_numpy(candidates).to(target.embedding)
     squares = critic.frozen.finder.square(target.landmarks)
     found = [critic.losses(target, vector[None], squares)[0] for vector in vectors]
@@ -33,8 +40,18 @@ def best_start(critic: Critic, target: Target, candidates: Vector, schema: Param
 
 @torch.no_grad()
 def decided(critic: Critic, target: Target, vector: Tensor, squares: Tensor, kin: Relatives, schema: ParameterSchema,
-             lock: Lock) -> Tensor:
-    """(P,) the same face with the best option of each choice, one after the other, and with the best hair."""
+            lock: Lock) -> Tensor:
+    """(P,) the same face with the best option of each choice, one after the other, and with the best hair.
+
+    Args:
+        critic: draws and compares.
+        target: one photo.
+        vector: (P,) parameters, choices as probabilities.
+        squares: where the face is looked for in the pictures.
+        kin: people like this one, whose hair is tried as well; what few of them wear has to look better by a little.
+        schema: what the parameters mean.
+        lock: what was locked stays.
+    """
     outlined = replace(target, colour_weights=target.outline_weights)
     vector = torch.from_numpy(lock.applied(schema.project(to_array(vector)))).to(vector)
 

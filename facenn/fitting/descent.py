@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from facenn.fitting.critic import Critic, Weights
-from facenn.fitting.decisions import best_start, decided, to_array
+from facenn.fitting.decisions import FLOOR, best_start, decided, to_array
 from facenn.fitting.kin import HAIR, Relatives, hair_columns, kin_of_all
 from facenn.fitting.locks import Lock
 from facenn.fitting.target import Target
@@ -20,7 +20,6 @@ from facenn.schema import ParameterSchema, Vector
 
 LOGIT_RATE = 5.0  # choices live on logits, whose range is about that much wider than a slider's
 START_LOGIT = 1.0  # lead of the options of the start over the others
-FLOOR = 0.002  # learning rate at the end
 DECIDED = 0.6  # share of the steps after which choices are made; the sliders go on with them
 
 
@@ -30,7 +29,7 @@ class FitResult:
 
     Attributes:
         vectors: (B, P) valid parameters, choices one-hot.
-        relaxed: (B, P) the same before the choices were made: entries of a choice are probabilities.
+        relaxed: (B, P) what they were when the choices were to be made: entries of a choice are probabilities.
         history: per term, the loss that each step started from: lists of B numbers.
     """
 

@@ -47,19 +47,19 @@ def hair_in_photo(picture: Floats, points: Floats) -> Mask:
         picture: (S, S, 3) sRGB in [0, 1].
         points: (478, 2) landmarks, as parts of the picture's side.
     """
-    hair: Mask = binary_opening(_kinds(picture, points) == HAIR, np.ones((2, 2), bool))
-    return hair
+    return surfaces_in_photo(picture, points)[0]
 
 
-def wall_in_photo(picture: Floats, points: Floats) -> Mask:
-    """(S, S) which pixels around the face have the colour of the wall rather than of skin or hair.
+def surfaces_in_photo(picture: Floats, points: Floats) -> tuple[Mask, Mask]:
+    """(S, S) which pixels around the face are hair, see ``hair_in_photo``, and which are wall; others are skin.
 
     Args:
         picture: (S, S, 3) sRGB in [0, 1].
         points: (478, 2) landmarks, as parts of the picture's side.
     """
-    wall: Mask = _kinds(picture, points) == WALL
-    return wall
+    kinds = _kinds(picture, points)
+    hair: Mask = binary_opening(kinds == HAIR, np.ones((2, 2), bool))
+    return hair, kinds == WALL
 
 
 def _kinds(picture: Floats, points: Floats) -> NDArray[np.intp]:

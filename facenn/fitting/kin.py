@@ -49,6 +49,13 @@ def kin_of(traits: Traits, library: Library) -> Kin:
     return Kin(people, peers, population_of(traits, peers.vectors, library.schema))
 
 
+def _as_locked(traits: Traits, schema: ParameterSchema, lock: Lock) -> Traits:
+    """What somebody has locked is truer than what a network sees."""
+    locked = {s.name: float(lock.values[i]) for i, s in enumerate(schema.sliders) if lock.held[i]}
+    return Traits(locked[SEX] > 0.5 if SEX in locked else traits.man,
+                  YOUNG + SPAN * locked[AGE] if AGE in locked else traits.years)
+
+
 def population_of(traits: Traits, people: Vector, schema: ParameterSchema) -> Population:
     """How the sliders of (N, P) people vary together, of those among them who have somebody's age."""
     names = [s.name for s in schema.sliders]
@@ -86,18 +93,20 @@ def kin_of_all(traits: Sequence[Traits], schema: ParameterSchema, lock: Lock, *,
         seed: of all chance.
     """
     generator = np.random.default_rng(seed)
-    crowd = np.stack([sample(schema, generator) for _ in range(max(CROWD, count))])
+    crowd = np.stack([sample(schema, generator) for _ in range(max(CROWD, 4 * count))])  # two sexes
     return [_relatives(one, crowd, schema, lock, count=count) for one in traits]
 
 
 def _relatives(traits: Traits, crowd: Vector, schema: ParameterSchema, lock: Lock, *, count: int) -> Relatives:
+    traits = _as_locked(traits, schema, lock)
     nearest = crowd[by_age(traits, crowd, schema)]
-    usual, where = nearest[:ALIKE].mean(0), told(schema)
-    held, values = lock.held.copy(), usual.copy()
+    population, where = population_of(traits, nearest, schema), told(schema)
+    held, values = lock.held.copy(), lock.values.copy()
     held[where] = True
-    decided = Lock(held, np.where(lock.held, lock.values, np.where(held, values, 0)).astype(np.float32))
+    values[where] = population.mean[where].clip(0, 1)
+    decided = Lock(held, np.where(lock.held, lock.values, values).astype(np.float32))
     candidates = decided.applied(np.concatenate([schema.neutral()[None], nearest[:count]]))
-    return Relatives(candidates, usual, population_of(traits, nearest, schema), decided)
+    return Relatives(candidates, nearest[:ALIKE].mean(0), population, decided)
 
 
 def by_age(traits: Traits, vectors: Vector, schema: ParameterSchema) -> NDArray[np.intp]:

@@ -42,7 +42,7 @@ class Population:
 
     @classmethod
     def _of_all(cls, values: Array) -> "Population":
-        covariance = np.cov(values, rowvar=False)
+        covariance = np.atleast_2d(np.cov(values, rowvar=False))
         spread = np.diag(np.diag(covariance) + 1e-4)
         shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * spread
         return cls(values.mean(0), np.linalg.inv(np.linalg.cholesky(shrunk)))

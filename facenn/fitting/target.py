@@ -9,12 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facenn.fitting.face import CELLS, FACE_OVAL, cells_inside, coarse
-from facenn.fitting.hair import hair_colour, hair_in_photo, surroundings, wall_in_photo
+from facenn.fitting.hair import FEWEST, hair_colour, surfaces_in_photo, surroundings
 from facenn.networks.frozen import Frozen
 from facenn.networks.traits import Traits
 
 SEEN_SIDE = 256  # pixels in which the wall is looked for
 HEAD_WEIGHT, WALL_WEIGHT = 0.6, 0.3  # of cells around the face, beside 1 of those in it
+
 
 @dataclass(frozen=True)
 class Target:
@@ -80,9 +81,10 @@ def _around(picture: Tensor, landmarks: Tensor, wall: Tensor) -> tuple[Tensor, T
     shrunk = F.avg_pool2d(picture, picture.shape[-1] // SEEN_SIDE)
     points = (landmarks[:, :2] / picture.shape[-1]).cpu().numpy()
     pixels = np.ascontiguousarray(shrunk.movedim(0, -1).cpu().numpy())
-    hair = hair_in_photo(pixels, points)
-    pixels[hair] = hair_colour(pixels, hair)
-    head = 1 - torch.from_numpy(wall_in_photo(pixels, points)).to(picture)
+    hair, behind = surfaces_in_photo(pixels, points)
+    if hair.sum() >= FEWEST:
+        pixels[hair] = hair_colour(pixels, hair)
+    head = 1 - torch.from_numpy(behind).to(picture)
     painted = torch.from_numpy(pixels).to(picture).movedim(-1, 0)
     share = coarse(head[None])
     colours = coarse(head * painted + (1 - head) * wall[:, None, None])

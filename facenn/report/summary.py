@@ -52,7 +52,7 @@ class FitSummary:
         steps: optimisation steps taken.
         seed: of every random number in the fit.
         photo_credit: where the photo comes from and under which terms.
-        option_scores: per choice, how strongly the fit favours each option, in [0, 1].
+        option_scores: per choice, how strongly the fit favoured each option before it tried them, in [0, 1].
     """
 
     schema: ParameterSchema

@@ -44,7 +44,7 @@ class Found:
 
     Attributes:
         vector: (P,) valid parameters.
-        relaxed: (P,) the same before the choices were made: entries of a choice are probabilities.
+        relaxed: (P,) what they were when the choices were to be made: entries of a choice are probabilities.
         history: per loss, what each step ended or started with.
         imitated: the Imitator's picture of the parameters, where one took part.
         drawn: how many pictures the engine drew for it.

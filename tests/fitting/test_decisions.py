@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from facenn.fitting import decisions
+from facenn.fitting.critic import Critic, Weights
 from facenn.fitting.decisions import best_start, decided
 from facenn.fitting.face import CELLS
 from facenn.fitting.kin import Relatives, kin_of_all
@@ -20,35 +22,42 @@ HAIR = SCHEMA.columns.index("hair.lightness")
 
 
 class Finder:
-    """Looks for nothing."""
+    """Networks that look for nothing."""
+
+    @property
+    def finder(self) -> "Finder":
+        return self
 
     def square(self, landmarks: Tensor) -> Tensor:
         return landmarks[:, 0]
 
 
-class Looks:
-    """A critic whose losses are simple functions of the parameters."""
+@dataclass(frozen=True)
+class Looks(Critic):
+    """A critic whose losses are simple functions of the parameters, of which some are wanted."""
 
-    def __init__(self, wanted: Mapping[str, float], lightness: float = 0.8) -> None:
-        self.frozen: Any = self
-        self.finder = Finder()
-        self._wanted = {SCHEMA.columns.index(name): value for name, value in wanted.items()}
-        self._lightness = lightness
-        self.imitator = None
+    wanted: Mapping[str, float]
 
     def losses(self, target: Target, vectors: Tensor, squares: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        apart = torch.stack([(vectors[:, i] - value).abs() for i, value in self._wanted.items()]).sum(0)
-        style = vectors[:, SCHEMA.slices["hair.style"]] @ torch.tensor([0.2, 0.0, 0.4])
-        return {"identity": apart, "colour": style + (vectors[:, HAIR] - self._lightness).abs()}, squares
+        apart = torch.stack([(vectors[:, SCHEMA.columns.index(name)] - value).abs()
+                             for name, value in self.wanted.items()]).sum(0)
+        reach = float(target.colour_weights.mean())  # the longest hair looks best where the outline does not count
+        style = vectors[:, SCHEMA.slices["hair.style"]] @ torch.tensor([0.2, 0.0, 0.8 * reach - 0.4])
+        return {"identity": apart, "colour": style + (vectors[:, HAIR] - 0.8).abs()}, squares
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         return terms["identity"]
 
 
+def looks(wanted: Mapping[str, float]) -> Looks:
+    nothing: Any = Finder()
+    return Looks(nothing, nothing, Weights(1, 1, 1, 1), wanted)
+
+
 @pytest.fixture
 def target() -> Target:
     cells = torch.ones(1, CELLS, CELLS)
-    return Target(torch.zeros(1, 2), torch.zeros(1, 478, 3), torch.full((1, 3, CELLS, CELLS), 0.8), cells, cells,
+    return Target(torch.zeros(1, 2), torch.zeros(1, 478, 3), torch.full((1, 3, CELLS, CELLS), 0.8), 0.1 * cells, cells,
                   (Traits(True, 30),))
 
 
@@ -69,14 +78,14 @@ def face(**values: float) -> Vector:
 
 def test_start_has_the_best_face_and_the_hair_of_another(target: Target) -> None:
     alike, dressed = face(skin_tone=0.9, hair_lightness=0.1), face(skin_tone=0.1, hair_lightness=0.8)
-    start = best_start(Looks({"skin.tone": 0.9}), target, np.stack([face(), alike, dressed]), SCHEMA)
+    start = best_start(looks({"skin.tone": 0.9}), target, np.stack([face(), alike, dressed]), SCHEMA)
     assert start[SCHEMA.columns.index("skin.tone")] == pytest.approx(0.9)
     assert start[HAIR] == pytest.approx(0.8)
 
 
 def decide(target: Target, *locked: str, brows: str = "brow.style:thick") -> dict[str, float | str]:
     lock = Lock.of(locked, SCHEMA)
-    vector = decided(Looks({brows: 1.0}), target, torch.from_numpy(lock.applied(face())), torch.zeros(1, 3),
+    vector = decided(looks({brows: 1.0}), target, torch.from_numpy(lock.applied(face())), torch.zeros(1, 3),
                      relatives(lock), SCHEMA, lock)
     return SCHEMA.to_named(vector.numpy())
 
@@ -98,10 +107,14 @@ def test_options_and_hair_that_are_locked_stay(target: Target) -> None:
 def test_options_that_nobody_wears_have_to_look_better_by_a_little(target: Target, monkeypatch: pytest.MonkeyPatch
                                                                     ) -> None:
     lock = Lock.of((), SCHEMA)
-    kin, critic = relatives(lock), Looks({"skin.tone": 0.5})
+    kin, critic = relatives(lock), looks({"skin.tone": 0.5})
     kin.usual[SCHEMA.slices["brow.style"]] = (0.01, 0.99)
     vector = decided(critic, target, torch.from_numpy(face()), torch.zeros(1, 3), kin, SCHEMA, lock)
     assert SCHEMA.to_named(vector.numpy())["brow.style"] == "thick"
     kin.usual[SCHEMA.slices["brow.style"]] = (0.99, 0.01)
     vector = decided(critic, target, torch.from_numpy(face()), torch.zeros(1, 3), kin, SCHEMA, lock)
     assert SCHEMA.to_named(vector.numpy())["brow.style"] == "thin"
+    kin.usual[SCHEMA.slices["brow.style"]] = (0.7, 0.3)
+    vector = decided(looks({"brow.style:thick": 1.0}), target, torch.from_numpy(face()), torch.zeros(1, 3), kin, SCHEMA,
+                     lock)
+    assert SCHEMA.to_named(vector.numpy())["brow.style"] == "thick"

@@ -56,6 +56,7 @@ def test_fit_gives_the_same_face_for_the_same_seed(found: FitResult, target: Tar
                                                    portrait: ParameterSchema, frozen: Frozen) -> None:
     again = search(target, toy_imitator, portrait, frozen, steps=6)
     assert np.array_equal(again.relaxed, found.relaxed)
+    assert np.array_equal(again.vectors, found.vectors)
 
 
 def test_fit_leaves_locked_parameters_alone(target: Target, toy_imitator: Imitator, portrait: ParameterSchema,
@@ -76,6 +77,7 @@ def test_fit_of_two_photos_is_two_fits(found: FitResult, astronaut: Tensor, face
     both = Target.of_all([see(picture[None], face_points[None], frozen, wall=WALL) for picture in darker])
     pair = search(both, toy_imitator, portrait, frozen, steps=6)
     assert np.abs(pair.relaxed[0] - found.relaxed[0]).max() < 1e-4
+    assert np.abs(pair.vectors[0] - found.vectors[0]).max() < 1e-3
     first = [step[0] for step in pair.history["total"]]
     assert first == pytest.approx([step[0] for step in found.history["total"]], abs=1e-4)
     assert np.abs(pair.relaxed[1] - pair.relaxed[0]).max() > 0.02

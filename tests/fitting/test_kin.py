@@ -73,6 +73,21 @@ def test_random_relatives_have_sex_age_and_lines_of_somebody_and_keep_what_is_lo
     assert not lock.held[names.index(SEX)]
 
 
+def test_a_locked_sex_or_age_is_truer_than_what_is_seen(portrait: ParameterSchema) -> None:
+    names = [s.name for s in portrait.sliders]
+    lock = Lock.of((f"{SEX}=0", f"{AGE}=0.9"), portrait)
+    locked, = kin_of_all([Traits(True, 22)], portrait, lock, count=12, seed=0)
+    woman, = kin_of_all([Traits(False, 65)], portrait, Lock.of((), portrait), count=12, seed=0)
+    free = [i for i in range(portrait.size) if i not in told(portrait)]
+    assert np.array_equal(locked.candidates[:, free], woman.candidates[:, free])
+    assert (locked.candidates[:, names.index(AGE)] == np.float32(0.9)).all()
+
+
+def test_many_candidates_can_be_had(portrait: ParameterSchema) -> None:
+    kin, = kin_of_all([Traits(True, 40)], portrait, Lock.of((), portrait), count=400, seed=0)
+    assert len(kin.candidates) == 401
+
+
 def test_a_character_without_sex_has_kin_of_everybody() -> None:
     lock = Lock.of((), TOY)
     man, woman = kin_of_all([Traits(True, 60), Traits(False, 25)], TOY, lock, count=5, seed=0)

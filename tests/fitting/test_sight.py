@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from facenn.fitting.face import CELLS
 from facenn.fitting.sight import GRID, IRISES, SIDE, Eyes, Floats, Layout, Sights, iris_colour, iris_places, joined
-from facenn.fitting.target import CELLS
 from facenn.networks.frozen import Frozen
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facenn.fitting.face import FACE_OVAL, cells_inside, coarse
-from facenn.fitting.hair import hair_in_photo, surroundings, wall_in_photo
+from facenn.fitting.hair import hair_in_photo, surfaces_in_photo, surroundings
 from facenn.fitting.target import HEAD_WEIGHT, WALL_WEIGHT, Target, see
 from facenn.networks.frozen import Frozen
 
@@ -77,8 +77,9 @@ def head(points: np.ndarray, *, haired: bool) -> tuple[np.ndarray, np.ndarray]:
 def test_wall_is_what_is_neither_hair_nor_a_bald_skull(points: Tensor, haired: bool) -> None:
     at = (points[0, :, :2] / 512).numpy()
     picture, cap = head(at, haired=haired)
-    wall, hair = wall_in_photo(picture, at), hair_in_photo(picture, at)
+    hair, wall = surfaces_in_photo(picture, at)
     bright = picture.mean(2) > 0.75
     assert wall[cap].mean() < 0.02
     assert wall[bright & surroundings(at, len(picture))].mean() > 0.98
     assert hair.any() == haired and not (wall & hair).any()
+    assert np.array_equal(hair, hair_in_photo(picture, at))

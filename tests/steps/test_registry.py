@@ -124,10 +124,10 @@ def test_model_names_are_those_that_the_registry_takes(tracking: str, tmp_path: 
     names = [model_name(character) for character in characters]
     assert names[:3] == ["imitator-portrait", "imitator-Élodie_2", "imitator-elf~2ffemale"]
     assert len(set(names)) == len(names)
-    for character in ("it's 50% \"orc\"", "../up"):
-        register(tracking, character, tmp_path / "imitator.safetensors", character.encode())
-        chosen = choose_model("candidate", character, tracking=tracking, fetched=tmp_path / "fetched")
-        assert chosen.read_bytes() == character.encode()
+    for other in ("it's 50% \"orc\"", "../up"):
+        register(tracking, other, tmp_path / "imitator.safetensors", other.encode())
+        chosen = choose_model("candidate", other, tracking=tracking, fetched=tmp_path / "fetched")
+        assert chosen.read_bytes() == other.encode()
         assert chosen.parents[1] == tmp_path / "fetched"
 
 
