@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from facenn.dataset import Faces, Split, split
-from facenn.errors import CheckpointError, TrainingError
+from facenn.errors import CheckpointError, ConfigError, TrainingError
 from facenn.networks.imitator import Imitator
+from facenn.ranks import Ranks
 from facenn.training import Precision, TrainingResult, train, validation_error
 from tests.discs import RESOLUTION, draw, fresh, write_discs
 
@@ -333,6 +334,13 @@ def test_fused_training_compiles_its_loss_once_per_training(
     assert not compiled
     run(fused, faces, parts, tmp_path / "fused.pt", fuse=True)
     assert len(compiled) == 1 and same_weights(plain, fused)
+
+
+def test_fused_training_takes_one_process(tmp_path: Path, faces: Faces, parts: Split) -> None:
+    with pytest.raises(ConfigError, match="expected one process for a training with fuse, got 2"):
+        train(fresh(), faces, parts, steps=1, batch_size=4, peak=1e-3, floor=1e-5, fuse=True, seed=0,
+              checkpoint=tmp_path / "state.pt", save_every=1, validate_every=1, log=Seen().log, show=Seen().show,
+              ranks=Ranks(0, 2))
 
 
 def test_validation_error_of_known_pictures(faces: Faces, parts: Split) -> None:

@@ -16,6 +16,7 @@ from facenn.schedule import quadratic_decay
 from facenn.schema import ParameterSchema, Vector
 
 COLOURING, COLOURING_RATE, FLOOR = 16, 0.1, 0.002  # steps of hair alone, their learning rates from start to end
+PULL = 0.02  # loss of sliders of hair that are as far from usual as can be: small differences shall not make hair red
 RARE = 0.002  # loss that an option costs which a third of the people wear, about
 
 
@@ -77,14 +78,16 @@ def decided(critic: Critic, target: Target, vector: Tensor, squares: Tensor, kin
 def _coloured(critic: Critic, target: Target, vector: Tensor, sliders: Sequence[int], kin: Relatives) -> Tensor:
     """(P,) the same face with some sliders moved until its coarse colours are most like the photo's.
 
-    Starts at the best of the face's own and its relatives' sliders.
+    Starts at the best of the face's own and its relatives' sliders, and is pulled towards what is usual among them.
     """
     def loss_of(values: Tensor) -> Tensor:
         moved = vector.index_copy(0, torch.tensor(sliders, device=vector.device), values)
-        return colour_loss(coarse(draw(critic.imitator, moved[None])), target.colours, weights=target.colour_weights)
+        colour = colour_loss(coarse(draw(critic.imitator, moved[None])), target.colours, weights=target.colour_weights)
+        return colour + PULL * (values - usual).square().mean()
 
     if not sliders:
         return vector
+    usual = torch.from_numpy(kin.usual[sliders]).to(vector)
     tried = torch.cat([vector[None, sliders], torch.from_numpy(kin.candidates[:, sliders]).to(vector)])
     values = tried[torch.cat([loss_of(one) for one in tried]).argmin()].clone().requires_grad_()
     optimizer = torch.optim.Adam([values])
