@@ -76,16 +76,16 @@ def decided(critic: Critic, target: Target, vector: Tensor, squares: Tensor, kin
 
 
 def _coloured(critic: Critic, target: Target, vector: Tensor, sliders: Sequence[int], kin: Relatives) -> Tensor:
-    """(P,) the same face with some sliders moved until its coarse colours are most like the photo's.
+    """(P,) the same face with some sliders moved until the coarse colours around it are most like the photo's.
 
     Starts at the best of the face's own and its relatives' sliders, and is pulled towards what is usual among them.
     """
     def loss_of(values: Tensor) -> Tensor:
         moved = vector.index_copy(0, torch.tensor(sliders, device=vector.device), values)
-        colour = colour_loss(coarse(draw(critic.imitator, moved[None])), target.colours, weights=target.colour_weights)
+        colour = colour_loss(coarse(draw(critic.imitator, moved[None])), target.colours, weights=target.hair_weights)
         return colour + PULL * (values - usual).square().mean()
 
-    if not sliders:
+    if not sliders or not target.hair_weights.any():
         return vector
     usual = torch.from_numpy(kin.usual[sliders]).to(vector)
     tried = torch.cat([vector[None, sliders], torch.from_numpy(kin.candidates[:, sliders]).to(vector)])

@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, binary_opening
+from scipy.ndimage import binary_closing, binary_erosion, binary_fill_holes, binary_opening
 
 from facenn.fitting.face import FACE_OVAL
 
@@ -16,6 +16,7 @@ STRANGE = 9.0  # squared deviations from wall and from skin, beyond which someth
 FEWEST = 40  # pixels that make hair; fewer are an edge, a shadow or an earring
 DULL = (0.1, 0.5)  # share of the pixels, from the darkest: neither gaps in the hair nor highlights
 WALL, HAIR = 0, 2  # kinds of surfaces; between them is skin
+MIRRORED = 8  # half the width of a lamp's mirror image at the edge of a head, in pixels
 INSIDE = np.ones((3, 3), bool)  # a pixel is inside of hair when its neighbours are hair, too
 
 
@@ -59,7 +60,9 @@ def surfaces_in_photo(picture: Floats, points: Floats) -> tuple[Mask, Mask]:
     """
     kinds = _kinds(picture, points)
     hair: Mask = binary_opening(kinds == HAIR, np.ones((2, 2), bool))
-    return hair, kinds == WALL
+    # a lamp that is mirrored on a bald head may have the wall's colour
+    head = binary_fill_holes(binary_closing((kinds > WALL) | _face(points, len(picture)), iterations=MIRRORED))
+    return hair, (kinds == WALL) & ~head
 
 
 def _kinds(picture: Floats, points: Floats) -> NDArray[np.intp]:

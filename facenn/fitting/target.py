@@ -27,6 +27,8 @@ class Target:
         colours: (B, 3, CELLS, CELLS), with the engine's wall around the head.
         colour_weights: (B, CELLS, CELLS), nothing where the wall is: hair that reaches too far would be hidden by
             the wall's colour.
+        hair_weights: (B, CELLS, CELLS), of the head around the face alone: the colour of hair is that of brows and
+            beards, too, and would be chosen for them.
         outline_weights: (B, CELLS, CELLS), with the wall: what tells which hair reaches how far.
         traits: B times sex and age.
     """
@@ -35,6 +37,7 @@ class Target:
     landmarks: Tensor
     colours: Tensor
     colour_weights: Tensor
+    hair_weights: Tensor
     outline_weights: Tensor
     traits: tuple[Traits, ...]
 
@@ -65,11 +68,11 @@ def see(pictures: Tensor, landmarks: Tensor, frozen: Frozen, *, wall: Tensor) ->
     faces = cells_inside(landmarks[:, list(FACE_OVAL), :2])
     seen = [_around(picture, points, wall) for picture, points in zip(pictures, landmarks, strict=True)]
     around, head, behind = (torch.stack(part) for part in zip(*seen, strict=True))
-    weights = torch.maximum(faces, HEAD_WEIGHT * head)
+    weights, hair = torch.maximum(faces, HEAD_WEIGHT * head), head * (1 - faces)
     colours = torch.where(faces[:, None] > 0, coarse(pictures), around)
     traits = tuple(frozen.traits.of(picture[None], points[None])
                    for picture, points in zip(pictures, landmarks, strict=True))
-    return Target(frozen.sface.embed(pictures, landmarks), landmarks, colours, weights,
+    return Target(frozen.sface.embed(pictures, landmarks), landmarks, colours, weights, hair,
                   torch.maximum(weights, WALL_WEIGHT * behind), traits)
 
 

@@ -58,7 +58,7 @@ def looks(wanted: Mapping[str, float]) -> Looks:
 def target() -> Target:
     cells = torch.ones(1, CELLS, CELLS)
     return Target(torch.zeros(1, 2), torch.zeros(1, 478, 3), torch.full((1, 3, CELLS, CELLS), 0.8), 0.1 * cells, cells,
-                  (Traits(True, 30),))
+                  cells, (Traits(True, 30),))
 
 
 @pytest.fixture(autouse=True)

@@ -44,6 +44,7 @@ def test_target_puts_the_engines_wall_behind_the_head(target: Target) -> None:
     assert (outline >= weights).all() and outline[-1].max() == 0
     assert ((weights == 1) | (weights == 0) | torch.isclose(weights, torch.tensor(HEAD_WEIGHT))).all()
     assert torch.isclose(weights, torch.tensor(HEAD_WEIGHT)).sum() > 20
+    assert torch.equal(target.hair_weights[0] > 0, torch.isclose(weights, torch.tensor(HEAD_WEIGHT)))
 
 
 def test_target_knows_sex_and_age(target: Target) -> None:
