@@ -5,6 +5,7 @@ from torch import Tensor
 
 from facenn.fitting.critic import Weights, backdrop, draw
 from facenn.fitting.descent import FitResult, fit
+from facenn.fitting.kin import hair_columns, told
 from facenn.fitting.locks import Lock
 from facenn.fitting.target import Target, see
 from facenn.networks.frozen import Frozen
@@ -87,10 +88,12 @@ def test_fit_of_the_imitators_own_picture_moves_towards_its_parameters(
         toy_imitator: Imitator, portrait: ParameterSchema, frozen: Frozen, face_points: Tensor) -> None:
     planted = portrait.neutral()
     planted[portrait.columns.index("skin.tone")] = 1.0
-    planted[: len(portrait.sliders)][::3] = 0.9
+    moved = [i for i in range(0, len(portrait.sliders), 3) if i not in {*told(portrait), *hair_columns(portrait)}]
+    planted[moved] = 0.9
     picture = draw(toy_imitator, torch.from_numpy(planted)[None])
     target = see(picture, face_points[None], frozen, wall=backdrop(toy_imitator, portrait))
     result = fit(target, toy_imitator, portrait, frozen, steps=40, rate=0.05, seed=0, candidates=0,
                  lock=Lock.of((), portrait), weights=Weights(identity=0.0, landmark=0.0, colour=20.0, prior=0.0),
                  log=lambda step, losses: None)
-    assert result.history["colour"][-1][0] < 0.5 * result.history["colour"][0][0]
+    # not to nothing: sex, age and wrinkles are those that a network sees in the picture
+    assert result.history["colour"][-1][0] < 0.7 * result.history["colour"][0][0]

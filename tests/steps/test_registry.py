@@ -92,7 +92,8 @@ def test_choice_takes_files_as_they_are(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("wanted", ["models/imitator.safetensors", "imitator.safetensors", "./champion"])
-def test_choice_refuses_a_file_that_is_not_there(wanted: str) -> None:
+def test_choice_refuses_a_file_that_is_not_there(wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(MissingFileError, match=r"expected an Imitator at .*, found no file"):
         choose_model(wanted, "elf", tracking="sqlite:////nowhere.db")
 
