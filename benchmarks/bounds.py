@@ -9,7 +9,6 @@ below it.
 """
 
 import argparse
-import platform
 import statistics
 import sys
 import time
@@ -32,9 +31,9 @@ from facenn.files import replace_text
 from facenn.images import SIDE
 from facenn.learner import Learner, adam
 from facenn.networks.architectures import CLASSES, build
-from facenn.networks.precision import computes_in_bf16
+from facenn.networks.precision import wants_bf16
 from facenn.schedule import Phase, growth
-from facenn.steps.places import RUNS, choose_device
+from facenn.steps.places import RUNS, choose_device, device_name
 
 KINDS = {"conv": "convolution", "batch_norm": "normalisation", "adam": "optimiser", "mm": "matrix product"}
 OTHER = "pixel by pixel"
@@ -145,13 +144,6 @@ def on_gpu(device: str) -> bool:
     return torch.device(device).type == "cuda"
 
 
-def device_name(device: str) -> str:
-    """Of a GPU its own name, of a CPU what Python knows of it."""
-    if on_gpu(device):
-        return torch.cuda.get_device_name(device)
-    return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
-
-
 def synchronize(device: str) -> None:
     """Wait until a GPU is done."""
     if on_gpu(device):
@@ -215,7 +207,7 @@ def measure(options: argparse.Namespace) -> tuple[Ceilings, list[Timed]]:
         ConfigError: an architecture or a resolution that is not offered, or no batch to normalise.
     """
     device = choose_device(options.device)
-    bf16 = options.precision == "bf16" or (options.precision == "auto" and computes_in_bf16(torch.device(device)))
+    bf16 = wants_bf16(options.precision, torch.device(device))
     sizes = [(architecture, phase) for architecture in options.architectures.split(",")
              for phase in phases_of(architecture, options)]
     ceilings, timed = ceilings_of(device, bf16=bf16), []

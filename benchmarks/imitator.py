@@ -12,7 +12,6 @@ import argparse
 import hashlib
 import io
 import json
-import platform
 import sys
 import tempfile
 import time
@@ -38,10 +37,10 @@ from facenn.losses import imitation_loss
 from facenn.networks.architectures import CLASSES, build
 from facenn.networks.dcgan import Dcgan
 from facenn.networks.imitator import Imitator
-from facenn.networks.precision import computes_in_bf16
+from facenn.networks.precision import wants_bf16
 from facenn.report.curves import DASHES, PALETTE
 from facenn.schedule import growth
-from facenn.steps.places import RUNS, choose_device
+from facenn.steps.places import RUNS, choose_device, device_name
 from facenn.training import train
 
 if TYPE_CHECKING:
@@ -304,13 +303,6 @@ def digest_of(folder: RendersFolder, device: str) -> str:
     return digest.hexdigest()
 
 
-def device_name(device: str) -> str:
-    """Of a GPU its own name, of a CPU what Python knows of it."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
-
-
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -344,7 +336,7 @@ def recipes_of(options: argparse.Namespace, device: str) -> list[Recipe]:
     if min(options.steps, options.timed) < 1 or options.batch_size < 2:
         raise ConfigError(f"expected --steps and --timed of 1 or more and a --batch-size of 2 or more, got "
                           f"{options.steps}, {options.timed} and {options.batch_size}")
-    bf16 = options.precision == "bf16" or (options.precision == "auto" and computes_in_bf16(torch.device(device)))
+    bf16 = wants_bf16(options.precision, torch.device(device))
     recipes = []
     for architecture, steps, peak in map(_entry, options.architectures.split(",")):
         recipes += [Recipe(architecture, int(count), options.held_out, steps or options.steps, options.resolution,

@@ -143,12 +143,7 @@ class Losses:
                                     "a lower learning rate may help")
 
     def mean(self) -> float:
-        """Of them all, which are forgotten then.
-
-        Raises:
-            TrainingError: one is no number.
-        """
-        self.check()
+        """Of them all, which are forgotten then."""
         mean = float(torch.stack(list(self._losses.values())).mean())
         self._losses.clear()
         return mean

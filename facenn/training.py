@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,12 +22,11 @@ from facenn.files import replacing
 from facenn.learner import Learner, Losses, adam
 from facenn.losses import imitation_loss
 from facenn.networks.imitator import Imitator
-from facenn.networks.precision import computes_in_bf16
+from facenn.networks.precision import Precision, wants_bf16
 from facenn.networks.replicas import replicated
 from facenn.ranks import ALONE, Ranks
 from facenn.schedule import Phase, growth
 
-Precision = Literal["fp32", "bf16", "auto"]
 Log = Callable[[int, Mapping[str, float]], None]
 Show = Callable[[int, Tensor], None]
 Settings = dict[str, str | int | float]
@@ -99,7 +98,7 @@ def train(
     device = torch.device(device)
     if fuse and ranks.count > 1:
         raise ConfigError(f"expected one process for a training with fuse, got {ranks.count}")
-    bf16 = precision == "bf16" or (precision == "auto" and computes_in_bf16(device))
+    bf16 = wants_bf16(precision, device)
     together = batch_size * ranks.count
     phases = growth(imitator.sides if grow else imitator.sides[-1:], steps, together, peak)
     settings = _settings(imitator, faces, parts, phases, floor, seed, label_noise, bf16)

@@ -18,8 +18,9 @@ from torch import Tensor
 from facenn.dataset import Faces, Split, split
 from facenn.errors import CheckpointError, ConfigError, TrainingError
 from facenn.networks.imitator import Imitator
+from facenn.networks.precision import Precision
 from facenn.ranks import Ranks
-from facenn.training import Precision, TrainingResult, train, validation_error
+from facenn.training import TrainingResult, train, validation_error
 from tests.discs import RESOLUTION, draw, fresh, write_discs
 
 ROOT = Path(__file__).resolve().parents[1]

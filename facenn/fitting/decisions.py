@@ -9,7 +9,6 @@ from torch import Tensor
 from facenn.fitting.critic import Critic, draw
 from facenn.fitting.face import coarse
 from facenn.fitting.kin import HAIR, Relatives, hair_columns, rarity
-from facenn.fitting.locks import Lock
 from facenn.fitting.target import Target
 from facenn.losses import colour_loss
 from facenn.schedule import quadratic_decay
@@ -40,8 +39,8 @@ def best_start(critic: Critic, target: Target, candidates: Vector, schema: Param
 
 
 @torch.no_grad()
-def decided(critic: Critic, target: Target, vector: Tensor, squares: Tensor, kin: Relatives, schema: ParameterSchema,
-            lock: Lock) -> Tensor:
+def decided(critic: Critic, target: Target, vector: Tensor, squares: Tensor, kin: Relatives, schema: ParameterSchema
+            ) -> Tensor:
     """(P,) the same face with the best option of each choice, one after the other, and with the best hair.
 
     Args:
@@ -50,11 +49,11 @@ def decided(critic: Critic, target: Target, vector: Tensor, squares: Tensor, kin
         vector: (P,) parameters, choices as probabilities.
         squares: where the face is looked for in the pictures.
         kin: people like this one, whose hair is tried as well; what few of them wear has to look better by a little.
+            What is locked for them stays.
         schema: what the parameters mean.
-        lock: what was locked stays.
     """
     outlined = replace(target, colour_weights=target.outline_weights)
-    vector = torch.from_numpy(lock.applied(schema.project(to_array(vector)))).to(vector)
+    vector = torch.from_numpy(kin.lock.applied(schema.project(to_array(vector)))).to(vector)
 
     def best(tried: Tensor, *, by_colour: bool) -> Tensor:
         found = [critic.losses(outlined, one[None], squares)[0] for one in tried]
@@ -63,12 +62,12 @@ def decided(critic: Critic, target: Target, vector: Tensor, squares: Tensor, kin
         chosen: Tensor = tried[(torch.cat(totals) + RARE * rare).argmin()]
         return chosen
 
-    sliders = [i for i in hair_columns(schema) if i < len(schema.sliders) and not lock.held[i]]
+    sliders = [i for i in hair_columns(schema) if i < len(schema.sliders) and not kin.lock.held[i]]
     # before its style: hair that reaches too far could hide in the wall's colour
     vector = _coloured(critic, target, vector, sliders, kin)
     for choice in schema.choices:
         where = schema.slices[choice.name]
-        if not lock.held[where].any():
+        if not kin.lock.held[where].any():
             tried = vector.repeat(len(choice.options), 1)
             tried[:, where] = torch.eye(len(choice.options)).to(vector)
             vector = best(tried, by_colour=choice.group == HAIR)

@@ -63,8 +63,7 @@ def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Fro
     """
     kin = kin_of_all(target.traits, schema, lock, count=candidates, seed=seed)
     critic = Critic(imitator, frozen, weights)
-    begun = [best_start(critic, target.take(slice(i, i + 1)), one.candidates, schema)
-             for i, one in enumerate(kin)]
+    begun = [best_start(critic, target.take(slice(i, i + 1)), one.candidates, schema) for i, one in enumerate(kin)]
     faces = _Faces(torch.stack(begun), kin, schema)
     optimizer = torch.optim.Adam([{"params": [faces.values], "scale": 1.0},
                                   {"params": [faces.logits], "scale": LOGIT_RATE}])
@@ -79,7 +78,7 @@ def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Fro
         if done == int(DECIDED * steps) + 1:
             relaxed = faces.vectors().detach()
             faces.decide(torch.stack([
-                decided(critic, target.take(slice(i, i + 1)), vector, squares[i:i + 1], one, schema, lock)
+                decided(critic, target.take(slice(i, i + 1)), vector, squares[i:i + 1], one, schema)
                 for i, (vector, one) in enumerate(zip(relaxed, kin, strict=True))]))
         for group in optimizer.param_groups:
             group["lr"] = group["scale"] * quadratic_decay(done - 1, steps, rate, FLOOR)

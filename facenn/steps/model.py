@@ -112,9 +112,8 @@ def _train(config: TrainConfig, renders: Path, out: Path, store: Store, device: 
     learn = partial(
         run_training, imitator, faces, parts, steps=config.steps, batch_size=config.batch_size, peak=config.peak,
         floor=config.floor, grow=not config.start_from, precision=config.precision, fuse=config.fuse,
-        label_noise=config.label_noise,
-        seed=config.seed, device=device, checkpoint=state, save_every=config.save_every,
-        validate_every=config.validate_every, ranks=ranks)
+        label_noise=config.label_noise, seed=config.seed, device=device, checkpoint=state,
+        save_every=config.save_every, validate_every=config.validate_every, ranks=ranks)
     if not ranks.first:
         return learn(log=log, show=lambda *_: None)
     frame = _frame(folder, parts, load_finder(store.pretrained))

@@ -1,6 +1,7 @@
 """Where a project keeps things, and which device computes: what the command line and the flows share."""
 
 import os
+import platform
 from pathlib import Path
 
 from facenn.errors import ConfigError
@@ -37,6 +38,15 @@ def choose_device(name: str | None = None) -> str:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"expected a device such as cpu or cuda, got {wanted!r}: {reason}") from None
     return wanted
+
+
+def device_name(device: str) -> str:
+    """Of a GPU its own name, of a CPU what Python knows of it."""
+    import torch
+
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
 
 
 def tracking_uri() -> str:

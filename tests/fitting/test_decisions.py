@@ -86,7 +86,7 @@ def test_start_has_the_best_face_and_the_hair_of_another(target: Target) -> None
 def decide(target: Target, *locked: str, brows: str = "brow.style:thick") -> dict[str, float | str]:
     lock = Lock.of(locked, SCHEMA)
     vector = decided(looks({brows: 1.0}), target, torch.from_numpy(lock.applied(face())), torch.zeros(1, 3),
-                     relatives(lock), SCHEMA, lock)
+                     relatives(lock), SCHEMA)
     return SCHEMA.to_named(vector.numpy())
 
 
@@ -109,12 +109,11 @@ def test_options_that_nobody_wears_have_to_look_better_by_a_little(target: Targe
     lock = Lock.of((), SCHEMA)
     kin, critic = relatives(lock), looks({"skin.tone": 0.5})
     kin.usual[SCHEMA.slices["brow.style"]] = (0.01, 0.99)
-    vector = decided(critic, target, torch.from_numpy(face()), torch.zeros(1, 3), kin, SCHEMA, lock)
+    vector = decided(critic, target, torch.from_numpy(face()), torch.zeros(1, 3), kin, SCHEMA)
     assert SCHEMA.to_named(vector.numpy())["brow.style"] == "thick"
     kin.usual[SCHEMA.slices["brow.style"]] = (0.99, 0.01)
-    vector = decided(critic, target, torch.from_numpy(face()), torch.zeros(1, 3), kin, SCHEMA, lock)
+    vector = decided(critic, target, torch.from_numpy(face()), torch.zeros(1, 3), kin, SCHEMA)
     assert SCHEMA.to_named(vector.numpy())["brow.style"] == "thin"
     kin.usual[SCHEMA.slices["brow.style"]] = (0.7, 0.3)
-    vector = decided(looks({"brow.style:thick": 1.0}), target, torch.from_numpy(face()), torch.zeros(1, 3), kin, SCHEMA,
-                     lock)
+    vector = decided(looks({"brow.style:thick": 1.0}), target, torch.from_numpy(face()), torch.zeros(1, 3), kin, SCHEMA)
     assert SCHEMA.to_named(vector.numpy())["brow.style"] == "thick"
