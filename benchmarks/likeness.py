@@ -45,7 +45,8 @@ from facenn.steps.places import LIBRARIES, PRETRAINED, RUNS, choose_device
 
 Array = NDArray[np.float64]
 SHEET_SIDE = 256
-BASELINES = ("photo", "neutral", "nearest by SFace", "nearest by landmarks")
+NEAREST = "nearest by recognition"
+BASELINES = ("photo", "neutral", NEAREST, "nearest by landmarks")
 
 
 @dataclass(frozen=True)
@@ -172,10 +173,10 @@ def _judged(picture: torch.Tensor, points: torch.Tensor, frozen: Frozen) -> Arra
 @torch.no_grad()
 def nearest_people(aligned: AlignedFace, library: Library, frozen: Frozen) -> dict[str, int]:
     """Who of the library is nearest to a photo, by each of two measures."""
-    embedding = frozen.sface.embed(aligned.picture[None], aligned.landmarks[None])[0].numpy()
+    embedding = frozen.ensemble.embed(aligned.picture[None], aligned.landmarks[None])[0].numpy()
     points = superimposed(library.sights.points[:, :MESH], (aligned.landmarks[:MESH, :2] / 512).numpy())
     apart = np.square(points - (aligned.landmarks[:MESH, :2] / 512).numpy()).sum((1, 2))
-    return {"nearest by SFace": int((library.sights.embedding @ embedding).argmax()),
+    return {NEAREST: int((library.sights.embedding @ embedding).argmax()),
             "nearest by landmarks": int(apart.argmin())}
 
 
@@ -247,6 +248,7 @@ def measure(options: argparse.Namespace) -> None:
     key = f"{config.model_dump_json()} {engine_digest()} {fitting_digest()} {options.model}"
     neutral = engine.draw(engine.schema.neutral()).picture
     costs, tiles, captions, rows = [], [], [], []
+    fit = f"fit by {options.method}"
     probes: dict[str, list[Array]] = defaultdict(list)
     with open_fitter(config, options.model, PRETRAINED, device=choose_device("cpu")) as fitter:
         for person in people:
@@ -254,19 +256,19 @@ def measure(options: argparse.Namespace) -> None:
             rows.append(everybody.index(person))
             nearest = nearest_people(align(read_image(person.fitted), frozen.finder, frame=frame), library, frozen)
             found = out / "fits" / person.name
-            drawn = {"neutral": neutral, f"fit by {options.method}": read_pixels(found / "engine.png"),
+            drawn = {"neutral": neutral, fit: read_pixels(found / "engine.png"),
                      **{name: engine.draw(library.vectors[i]).picture for name, i in nearest.items()}}
             probes["photo"].append(judged_photo(person.fitted, frozen))
             for name, pixels in drawn.items():
                 probes[name].append(judged_render(pixels, frozen))
-            shown = (read_pixels(found / "photo.png"), drawn["nearest by SFace"], drawn[f"fit by {options.method}"])
+            shown = (read_pixels(found / "photo.png"), drawn[NEAREST], drawn[fit])
             tiles += [pixels[::2, ::2] for pixels in shown]
             apart = [float(np.linalg.norm(probes[name][-1] - gallery[rows[-1]]))
-                     for name in ("photo", "nearest by SFace", f"fit by {options.method}")]
+                     for name in ("photo", NEAREST, fit)]
             captions += [f"{what} {d:.3f}" for what, d in zip((person.name, "nearest", "fit"), apart, strict=True)]
             print(f"{person.name}: fit {apart[2]:.3f}, nearest {apart[1]:.3f}, photo {apart[0]:.3f}", file=sys.stderr)
     groups = [p.group for p in everybody]
-    order = (*BASELINES, f"fit by {options.method}")
+    order = (*BASELINES, fit)
     scores = {name: score(np.stack(probes[name]), rows, gallery, groups) for name in order}
     text = table(scores, costs, len(everybody))
     replace_text(out / "likeness.md", text)

@@ -85,7 +85,7 @@ class FitConfig(Section):
         24, description="Imitator: random people of the photo's sex and about its age; the best one is the start, with "
         "the hair of the one whose colours are")
     character: str = Field("portrait", description="Engine: embedded character; Imitator: whose champion")
-    rounds: Count = Field(3, description="Engine: Gauss-Newton rounds at most, each about 150 pictures")
+    rounds: Count = Field(6, description="Engine: Gauss-Newton rounds at most, each about 150 pictures")
     library: Annotated[int, Field(ge=100)] = Field(
         1536, description="Engine: people that are drawn once, before the first fit, as possible starts; 1,536 take "
         "three minutes on two quiet cores and 25 MB")

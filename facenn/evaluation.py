@@ -103,7 +103,7 @@ class Likeness:
     """How far apart two networks see two faces.
 
     Attributes:
-        sface: cosine distance, 0..2; the fit minimises it.
+        sface: cosine distance, 0..2; the fit minimises it together with another network's.
         dlib: Euclidean distance; the judge, which takes no part in a fit. Its authors' same-person bound is 0.6.
     """
 

@@ -56,7 +56,7 @@ class Critic:
         """
         drawn = draw(self.imitator, vectors)
         landmarks, _ = self.frozen.finder.landmarks(drawn, squares)
-        embedding = self.frozen.sface.embed(drawn, landmarks)
+        embedding = self.frozen.ensemble.embed(drawn, landmarks)
         every = landmarks.new_ones(landmarks.shape[1])
         return {"identity": identity_loss(embedding, target.embedding),
                 "landmark": landmark_loss(landmarks, target.landmarks, weights=every),

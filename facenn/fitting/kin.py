@@ -16,7 +16,10 @@ from facenn.networks.traits import Traits
 from facenn.schema import ParameterSchema, Vector
 
 SEX, AGE = "person.gender", "person.age"  # a character without these sliders has kin of everybody
-LINES, HAIR = "Lines", "Hair"  # the groups of the sliders of wrinkles, and of all that makes hair
+# groups of sliders
+LINES, HAIR, IRISES, MAKE_UP, BEARD = "Lines", "Hair", "Iris", "Make-up", "Beard"
+# Hardly different from person to person, and where an engine has its spots tells nothing about where a person has them.
+ALIKE_OF_ALL = ("iris.size", "skin.moles")
 YOUNG, SPAN = 20.0, 50.0  # years at which the slider of age is 0, and until it is 1
 DOUBT = 0.1  # deviation of that slider for people of whom a network has told the age
 RAREST = 0.005  # share of people that counts as wearing what nobody wears
@@ -32,21 +35,23 @@ class Kin:
         people: those of the same sex.
         peers: those of about the same age among them.
         population: how the sliders of peers vary together.
+        settled: numbers of the sliders that stay as the population has them in the mean, see ``settled``.
     """
 
     people: Library
     peers: Library
     population: Population
+    settled: tuple[int, ...]
 
 
 def kin_of(traits: Traits, library: Library) -> Kin:
     """Those of a library who are of somebody's sex and age."""
     nearest = by_age(traits, library.vectors, library.schema)
-    people = library.take(np.sort(nearest))
-    if all(s.name != AGE for s in library.schema.sliders):
-        return Kin(people, people, population_of(traits, people.vectors, library.schema))
-    peers = library.take(nearest[:max(1, round(PEERS * len(nearest)))])
-    return Kin(people, peers, population_of(traits, peers.vectors, library.schema))
+    people = peers = library.take(np.sort(nearest))
+    if any(s.name == AGE for s in library.schema.sliders):
+        peers = library.take(nearest[:max(1, round(PEERS * len(nearest)))])
+    population = population_of(traits, peers.vectors, library.schema)
+    return Kin(people, peers, population, settled(library.schema, man=traits.man))
 
 
 def _as_locked(traits: Traits, schema: ParameterSchema, lock: Lock) -> Traits:
@@ -100,7 +105,7 @@ def kin_of_all(traits: Sequence[Traits], schema: ParameterSchema, lock: Lock, *,
 def _relatives(traits: Traits, crowd: Vector, schema: ParameterSchema, lock: Lock, *, count: int) -> Relatives:
     traits = _as_locked(traits, schema, lock)
     nearest = crowd[by_age(traits, crowd, schema)]
-    population, where = population_of(traits, nearest, schema), told(schema)
+    population, where = population_of(traits, nearest, schema), list(settled(schema, man=traits.man))
     held, values = lock.held.copy(), lock.values.copy()
     held[where] = True
     values[where] = population.mean[where].clip(0, 1)
@@ -126,11 +131,16 @@ def age_slider(traits: Traits) -> float:
     return float(np.clip((traits.years - YOUNG) / SPAN, 0, 1))
 
 
-def told(schema: ParameterSchema) -> list[int]:
-    """Numbers of the sliders that follow from sex and age; a recognition network would move them to its liking."""
+def settled(schema: ParameterSchema, *, man: bool) -> tuple[int, ...]:
+    """Numbers of the sliders that stay as people of somebody's sex and age have them in the mean.
+
+    A recognition network would move them to its liking: sex, age and lines, what people hardly differ in, make-up of
+    men and beards of women.
+    """
     if not any(s.name == SEX for s in schema.sliders):
-        return []
-    return [i for i, s in enumerate(schema.sliders) if s.name in (SEX, AGE) or s.group == LINES]
+        return ()
+    return tuple(i for i, s in enumerate(schema.sliders) if s.name in (SEX, AGE, *ALIKE_OF_ALL)
+                 or s.group in (LINES, MAKE_UP if man else BEARD))
 
 
 def hair_columns(schema: ParameterSchema) -> list[int]:
@@ -156,8 +166,8 @@ def rarity(vectors: Vector, usual: Vector, schema: ParameterSchema) -> Array:
     return -likely
 
 
-def aged(vectors: Vector, population: Population, schema: ParameterSchema) -> Vector:
-    """(B, P) parameters with the sex, the age and the lines that a population has in the mean."""
-    changed, where = vectors.copy(), told(schema)
-    changed[:, where] = population.mean[where]
+def settle(vectors: Vector, kin: Kin, schema: ParameterSchema) -> Vector:
+    """(B, P) parameters with the settled sliders as the kin have them in the mean."""
+    changed, where = vectors.copy(), list(kin.settled)
+    changed[:, where] = kin.population.mean[where]
     return schema.project(changed)

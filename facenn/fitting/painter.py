@@ -12,7 +12,7 @@ from facenn.engine.renderer import Engine
 from facenn.errors import FormatError
 from facenn.fitting.sight import SIDE, Eyes, Floats, Layout, Sights
 from facenn.images import to_tensor
-from facenn.networks.frozen import load_finder, load_recognizer
+from facenn.networks.frozen import load_ensemble, load_finder
 from facenn.schema import Vector
 
 HAIR = LABELS.index("hair")
@@ -47,7 +47,7 @@ class Painter:
 
     def __init__(self, setting: Setting) -> None:
         self._engine = Engine(setting.character, side=SIDE)
-        self._eyes = Eyes(load_finder(setting.pretrained), load_recognizer(setting.pretrained, "sface"),
+        self._eyes = Eyes(load_finder(setting.pretrained), load_ensemble(setting.pretrained),
                           Layout(setting.reference))
 
     def observe(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Sights:

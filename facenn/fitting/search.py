@@ -7,7 +7,7 @@ import numpy as np
 
 from facenn.fitting.comparison import Comparison, sliders_of
 from facenn.fitting.descent import FitResult
-from facenn.fitting.kin import HAIR, aged, hair_columns, kin_of, rarity, told
+from facenn.fitting.kin import HAIR, IRISES, hair_columns, kin_of, rarity, settle
 from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
 from facenn.fitting.newton import Array, Point, best, jacobian_at, robust_loss, steps, updated
@@ -20,7 +20,7 @@ from facenn.schema import ParameterSchema, Vector
 NEAREST = 6  # people of the library that are tried as starts; the hair of twice as many is tried on
 # They decide hair: a recognition network would rather hide a forehead under it.
 HAIR_TERMS = ("tone", "relief", "cover", "hair", "prior")
-RARE = 0.01  # what a third of the share costs, about
+RARE = 0.03  # what a third of the share costs, about: hair of women that only men wear has to look much better
 CHEAP_STEPS = 2  # after each Gauss-Newton step, with the Jacobian that the last step has corrected
 SATURATED = 0.02  # a round that lowers the loss by a smaller part is the last one
 
@@ -38,6 +38,7 @@ class Search:
         lock: parameters that stay as they are in every picture.
         near: (478, 2) landmarks near which those of the next pictures are looked for.
         usual: (P,) mean parameters of people like this one: how common each option of a choice is.
+        settled: numbers of the sliders that are as such people have them in the mean.
         evaluations: pictures drawn so far.
         history: per term, the loss that each round ended with.
     """
@@ -48,6 +49,7 @@ class Search:
     lock: Lock
     near: Floats
     usual: Vector
+    settled: tuple[int, ...]
     evaluations: int = 0
     history: dict[str, list[list[float]]] = field(default_factory=dict)
 
@@ -75,6 +77,11 @@ class Search:
         self.near = seen.points[chosen]
         best_one: Vector = vectors[chosen]
         return best_one
+
+    def free(self, wanted: Callable[[str], bool]) -> list[int]:
+        """Numbers of the sliders of some groups that may move."""
+        return [i for i, s in enumerate(self.schema.sliders)
+                if wanted(s.group) and i not in self.settled and not self.lock.held[i]]
 
     def note(self, residuals: Array) -> dict[str, float]:
         """Remember the losses of (R,) residuals."""
@@ -106,13 +113,14 @@ def fit_on_engine(photo: Sights, traits: Traits, library: Library, observer: Obs
     """
     kin = kin_of(traits, library)
     comparison = Comparison(photo, library.layout, kin.population)
-    search = Search(observer, comparison, library.schema, lock, library.reference, kin.peers.vectors.mean(0))
+    search = Search(observer, comparison, library.schema, lock, library.reference, kin.peers.vectors.mean(0),
+                    kin.settled)
     near = kin.people.vectors[alike(kin.people, comparison, count=NEAREST)]
     guess = Regression(kin.people).guess(photo)[0]
-    begun = aged(starts(near, guess, library.schema), kin.population, library.schema)
+    begun = settle(starts(near, guess, library.schema), kin, library.schema)
     worn = kin.peers.vectors[donors(kin.peers, comparison, count=2 * NEAREST)]
     vector = search.pick(begun)
-    vector = dressed(search, vector, worn)
+    vector = with_irises(search, dressed(search, vector, worn))
     for done in range(1, rounds + 1):
         vector = choose_options(search, vector, hair=False)
         vector, gained = step(search, vector)
@@ -120,7 +128,7 @@ def fit_on_engine(photo: Sights, traits: Traits, library: Library, observer: Obs
         if gained < SATURATED:
             break
     vector = dressed(search, vector, worn)
-    vector = choose_options(search, vector, hair=True)
+    vector = with_irises(search, choose_options(search, vector, hair=True))
     return FitResult(vector[None], vector[None], search.history), search.evaluations
 
 
@@ -161,19 +169,23 @@ def choose_options(search: Search, vector: Vector, *, hair: bool) -> Vector:
 def dressed(search: Search, vector: Vector, donors: Vector) -> Vector:
     """(P,) the same person with the hair of the best of some others, (N, P), in the photo's own colour."""
     vector = search.pick(with_hair_of(vector, donors, search.schema), by=HAIR_TERMS)
-    free = [i for i, s in enumerate(search.schema.sliders) if s.group == HAIR and not search.lock.held[i]]
+    free = search.free(lambda group: group == HAIR)
     return moved(search, vector, free, by=HAIR_TERMS)[0] if free else vector
+
+
+def with_irises(search: Search, vector: Vector) -> Vector:
+    """(P,) the same person with irises of the photo's colour; a recognition network would make its own of dark eyes."""
+    free = search.free(lambda group: group == IRISES)
+    return moved(search, vector, free, by=("iris",))[0] if free else vector
 
 
 def step(search: Search, vector: Vector) -> tuple[Vector, float]:
     """(P,) after one Gauss-Newton step and the cheap ones, and which part of the loss they took away.
 
-    Hair stays: what is around the face decides it, a recognition network would rather colour it to its liking.
-    Sex, age and lines stay, which a network has told at the start, and what is locked stays as well.
+    Hair and irises stay, whose colours decide: a recognition network would rather colour them to its liking. What is
+    settled at the start stays, and what is locked.
     """
-    held = told(search.schema)
-    free = [i for i, s in enumerate(search.schema.sliders)
-            if s.group != HAIR and i not in held and not search.lock.held[i]]
+    free = search.free(lambda group: group not in (HAIR, IRISES))
     if not free:
         search.note(search.see(vector[None])[1][0])
         return vector, 0.0

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from facenn.fitting.face import CELLS, FACE_OVAL, inside
 from facenn.fitting.hair import hair_colour, hair_in_photo
 from facenn.networks.landmarks import FaceFinder
-from facenn.networks.recognition import Recognizer
+from facenn.networks.recognition import Ensemble
 
 Floats = NDArray[np.float32]
 
@@ -36,7 +36,7 @@ class Sights:
     """What was seen in B pictures.
 
     Attributes:
-        embedding: (B, 128) of the recognition network, of unit length.
+        embedding: (B, E) of the recognition networks, of unit length.
         points: (B, 478, 2) landmarks as parts of the picture's side.
         skin: (B, T, 3) colours at the spots of a ``Layout``, which move with the landmarks.
         iris: (B, 3) colour of the irises.
@@ -128,12 +128,12 @@ class Eyes:
 
     Attributes:
         finder: finds landmarks.
-        recognizer: tells people apart; never the one that judges fits.
+        recognizers: tell people apart; never the one that judges fits.
         layout: which spots of the skin are looked at.
     """
 
     finder: FaceFinder
-    recognizer: Recognizer
+    recognizers: Ensemble
     layout: Layout
 
     @torch.no_grad()
@@ -153,7 +153,7 @@ class Eyes:
     @torch.no_grad()
     def see_at(self, pictures: Tensor, landmarks: Tensor, *, hair: Tensor | None = None) -> Sights:
         """Look at faces whose landmarks, (B, 478, 2 or 3) in pixels, are known; see ``see``."""
-        embedding = F.normalize(self.recognizer.embed(pictures, landmarks), dim=-1)
+        embedding = self.recognizers.embed(pictures, landmarks)
         points = (landmarks[..., :2] / SIDE).numpy().astype(np.float32)
         smooth = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
         skin = colours_at(smooth, self.layout.places(points))

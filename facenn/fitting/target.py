@@ -22,7 +22,7 @@ class Target:
     """What the frozen networks see in B aligned photos.
 
     Attributes:
-        embedding: (B, 128) of the recognition network F1.
+        embedding: (B, E) of the recognition networks, F1.
         landmarks: (B, 478, 3) in pixels of the crop.
         colours: (B, 3, CELLS, CELLS), with the engine's wall around the head.
         colour_weights: (B, CELLS, CELLS), nothing where the wall is: hair that reaches too far would be hidden by
@@ -72,7 +72,7 @@ def see(pictures: Tensor, landmarks: Tensor, frozen: Frozen, *, wall: Tensor) ->
     colours = torch.where(faces[:, None] > 0, coarse(pictures), around)
     traits = tuple(frozen.traits.of(picture[None], points[None])
                    for picture, points in zip(pictures, landmarks, strict=True))
-    return Target(frozen.sface.embed(pictures, landmarks), landmarks, colours, weights, hair,
+    return Target(frozen.ensemble.embed(pictures, landmarks), landmarks, colours, weights, hair,
                   torch.maximum(weights, WALL_WEIGHT * behind), traits)
 
 

@@ -8,10 +8,12 @@ import torch
 
 from facenn.networks.graph import load_graph
 from facenn.networks.landmarks import FaceFinder
-from facenn.networks.recognition import DLIB, SFACE, Recognizer
+from facenn.networks.recognition import DLIB, FACERES, SFACE, Ensemble, Recognizer
 from facenn.networks.traits import TraitsNetwork
 
 Device = torch.device | str
+
+SHARES = (0.42, 0.58)  # of SFace and FaceRes: strangers are about as far apart to either then
 
 
 @dataclass(frozen=True)
@@ -21,21 +23,29 @@ class Frozen:
     Attributes:
         finder: faces and landmarks.
         sface: recognition; fits, so it must not judge.
+        faceres: recognition; fits, so it must not judge.
         dlib: recognition; judges, so it must not fit.
         traits: sex and age.
     """
 
     finder: FaceFinder
     sface: Recognizer
+    faceres: Recognizer
     dlib: Recognizer
     traits: TraitsNetwork
+
+    @property
+    def ensemble(self) -> Ensemble:
+        """The recognition networks that fit, as one."""
+        return Ensemble((self.sface, self.faceres), SHARES)
 
 
 def load_frozen(folder: Path, device: Device = "cpu") -> Frozen:
     """All of them.
 
     Args:
-        folder: with ``blazeface``, ``facemesh``, ``iris``, ``sface``, ``dlib`` and ``traits`` ``.safetensors``.
+        folder: with ``blazeface``, ``facemesh``, ``iris``, ``sface``, ``faceres``, ``dlib`` and ``traits``
+            ``.safetensors``.
         device: where they run.
 
     Raises:
@@ -43,7 +53,8 @@ def load_frozen(folder: Path, device: Device = "cpu") -> Frozen:
         CheckpointError: a file is damaged.
     """
     return Frozen(load_finder(folder, device), load_recognizer(folder, "sface", device),
-                  load_recognizer(folder, "dlib", device), load_traits(folder, device))
+                  load_recognizer(folder, "faceres", device), load_recognizer(folder, "dlib", device),
+                  load_traits(folder, device))
 
 
 def load_finder(folder: Path, device: Device = "cpu") -> FaceFinder:
@@ -52,12 +63,16 @@ def load_finder(folder: Path, device: Device = "cpu") -> FaceFinder:
     return FaceFinder(*(load_graph(file(folder, name), device=device) for name in names))
 
 
-def load_recognizer(folder: Path, name: Literal["sface", "dlib"], device: Device = "cpu") -> Recognizer:
+def load_recognizer(folder: Path, name: Literal["sface", "faceres", "dlib"], device: Device = "cpu") -> Recognizer:
     """One recognition network; see ``load_frozen``."""
     network = load_graph(file(folder, name), device=device)
-    if name == "sface":
-        return Recognizer(name, network, SFACE, "cosine")
-    return Recognizer(name, network, DLIB, "euclidean")
+    template = {"sface": SFACE, "faceres": FACERES, "dlib": DLIB}[name]
+    return Recognizer(name, network, template, "euclidean" if name == "dlib" else "cosine")
+
+
+def load_ensemble(folder: Path, device: Device = "cpu") -> Ensemble:
+    """The recognition networks that fit, as one; see ``load_frozen``."""
+    return Ensemble((load_recognizer(folder, "sface", device), load_recognizer(folder, "faceres", device)), SHARES)
 
 
 def load_traits(folder: Path, device: Device = "cpu") -> TraitsNetwork:

@@ -72,7 +72,7 @@ class FitSummary:
 
 
 def sface_measure(distance: float) -> Measure:
-    """The cosine distance of SFace embeddings, which the fit minimises.
+    """The cosine distance of SFace embeddings, which the fit minimises together with FaceRes's.
 
     The usual distances of photos are means over a 10 x 10 subset of LFW.
     """

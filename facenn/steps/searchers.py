@@ -142,7 +142,7 @@ class EngineSearcher:
 
     def __init__(self, config: FitConfig, library: Library, lock: Lock, observer: Observer, frozen: Frozen) -> None:
         self._config, self._library, self._lock, self._observer = config, library, lock, observer
-        self._eyes, self._traits = Eyes(frozen.finder, frozen.sface, library.layout), frozen.traits
+        self._eyes, self._traits = Eyes(frozen.finder, frozen.ensemble, library.layout), frozen.traits
         self.schema, self.engine = library.schema, Engine(config.character)
         self.together, self.digest = 1, _digest(library.schema)
         self.made_by = f"Gauss-Newton on the engine, from {len(library.vectors):,} drawn people"

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from facenn.fitting.comparison import Comparison, sliders_of, superimposed
+from facenn.fitting.comparison import CENTRE, JAW, Comparison, as_if_drawn, sliders_of, superimposed
 from facenn.fitting.library import Library
 from facenn.fitting.newton import robust_loss
 from facenn.fitting.population import Population
@@ -21,10 +23,22 @@ def test_superimposed_undoes_a_similarity() -> None:
 def test_residuals_of_the_face_itself_are_its_prior_alone(library: Library) -> None:
     photo = library.sights.take([5])
     comparison = Comparison(photo, library.layout, everybody(library))
-    residuals = comparison.residuals(photo, sliders_of(library.vectors[5:6], library.schema))
+    drawn = replace(photo, points=as_if_drawn(photo.points))
+    residuals = comparison.residuals(drawn, sliders_of(library.vectors[5:6], library.schema))
     losses = comparison.losses(residuals[0])
     assert losses["prior"] > 0
     assert losses["total"] == pytest.approx(losses["prior"], abs=1e-6)
+
+
+def test_lower_corners_of_the_jaw_are_seen_too_far_inside(library: Library) -> None:
+    points = library.sights.points[:3]
+    moved = as_if_drawn(points) - points
+    eyes = np.linalg.norm(points[:, 33] - points[:, 263], axis=-1, keepdims=True)
+    lengths = np.linalg.norm(moved[:, list(JAW)], axis=-1) / eyes
+    assert lengths == pytest.approx(np.tile(list(JAW.values()), (3, 1)), rel=1e-4)
+    inwards = points[:, CENTRE].mean(1, keepdims=True) - points[:, list(JAW)]
+    assert (moved[:, list(JAW)] * inwards).sum(-1).min() > 0
+    assert not np.delete(moved, list(JAW), 1).any()
 
 
 def test_losses_of_the_terms_add_up_to_the_robust_loss(library: Library) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facenn.engine.generation import random_vector
-from facenn.fitting.kin import AGE, SEX, aged, kin_of, kin_of_all, told
+from facenn.fitting.kin import AGE, SEX, kin_of, kin_of_all, settle, settled
 from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
 from facenn.fitting.sight import Floats, Sights
@@ -49,9 +49,19 @@ def test_the_old_are_expected_to_be_grey_and_women_to_have_no_beard(crowd: Libra
     assert woman[names.index("beard.stubble")] < young[names.index("beard.stubble")] - 0.1
 
 
-def test_aged_changes_sex_age_and_lines_alone(crowd: Library) -> None:
+def test_make_up_of_men_and_beards_of_women_are_settled(crowd: Library) -> None:
+    sliders = crowd.schema.sliders
+    man, woman = ({sliders[i].name for i in kin_of(Traits(man, 30), crowd).settled} for man in (True, False))
+    make_up, beard = ({s.name for s in sliders if s.group == group} for group in ("Make-up", "Beard"))
+    assert len(make_up) == len(beard) == 4
+    assert man >= make_up and not man & beard
+    assert woman >= beard and not woman & make_up
+    assert man & woman >= {SEX, AGE, "iris.size", "skin.moles", "age.forehead"}
+
+
+def test_settle_changes_settled_sliders_alone(crowd: Library) -> None:
     kin = kin_of(Traits(False, 60), crowd)
-    changed, where = aged(crowd.vectors, kin.population, crowd.schema), told(crowd.schema)
+    changed, where = settle(crowd.vectors, kin, crowd.schema), list(kin.settled)
     assert {crowd.schema.sliders[i].name for i in where} > {SEX, AGE, "age.forehead"}
     assert np.ptp(changed[:, where], 0) == pytest.approx(0)
     others = [i for i in range(crowd.vectors.shape[1]) if i not in where]
@@ -68,7 +78,7 @@ def test_random_relatives_have_sex_age_and_lines_of_somebody_and_keep_what_is_lo
         assert kin.candidates[:, names.index(AGE)] == pytest.approx((years - 20) / 50, abs=0.1)
         assert (kin.candidates[:, names.index("nose.hump")] == np.float32(0.3)).all()
         assert (kin.candidates[:, names.index("age.forehead")] == np.float32(0.9)).all()
-        assert set(np.flatnonzero(kin.lock.held)) == {*told(portrait), names.index("nose.hump")}
+        assert set(np.flatnonzero(kin.lock.held)) == {*settled(portrait, man=of_man), names.index("nose.hump")}
         assert np.array_equal(kin.lock.applied(kin.candidates), kin.candidates)
     assert not lock.held[names.index(SEX)]
 
@@ -78,7 +88,7 @@ def test_a_locked_sex_or_age_is_truer_than_what_is_seen(portrait: ParameterSchem
     lock = Lock.of((f"{SEX}=0", f"{AGE}=0.9"), portrait)
     locked, = kin_of_all([Traits(True, 22)], portrait, lock, count=12, seed=0)
     woman, = kin_of_all([Traits(False, 65)], portrait, Lock.of((), portrait), count=12, seed=0)
-    free = [i for i in range(portrait.size) if i not in told(portrait)]
+    free = [i for i in range(portrait.size) if i not in settled(portrait, man=False)]
     assert np.array_equal(locked.candidates[:, free], woman.candidates[:, free])
     assert (locked.candidates[:, names.index(AGE)] == np.float32(0.9)).all()
 

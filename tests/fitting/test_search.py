@@ -82,7 +82,7 @@ def test_fit_on_engine_with_everything_locked_changes_nothing(observer: Toy, lib
 def test_choose_options_prefers_what_the_photo_shows(observer: Toy, library: Library, planted: Vector) -> None:
     comparison = Comparison(observer.photo(planted), library.layout, kin_of(ANYBODY, library).population)
     search = Search(observer, comparison, library.schema, Lock.of((), library.schema), library.reference,
-                    library.vectors.mean(0))
+                    library.vectors.mean(0), ())
     start = changed(planted, library, hair__style="long", brow__style="thin")
     assert np.array_equal(choose_options(search, start, hair=True), planted)
 

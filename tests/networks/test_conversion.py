@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from facenn.errors import FormatError, MissingFileError
-from facenn.networks.conversion import command
+from facenn.networks.conversion import command, from_mobilenet
 from facenn.networks.conversion.from_dlib import STRIDES, convert_dlib, read_layers
+from facenn.networks.conversion.from_mobilenet import convert_mobilenet
 from facenn.networks.conversion.from_tfjs import MIDDLE, convert_tfjs
 from facenn.networks.conversion.original import ORIGINALS, Original, read
 from facenn.networks.graph import Graph, load_graph, save_graph
@@ -228,3 +229,49 @@ def test_face_api_refuses_weights_of_another_length_or_in_other_bits() -> None:
         convert_tfjs(manifest, data + b"0", {})
     with pytest.raises(FormatError, match="not in 8 bits"):
         convert_tfjs(*face_api(quantised=False), {})
+
+
+def face_res(*, blue: float = 0.0) -> tuple[bytes, bytes]:
+    """Model and weights of a network of that shape that hands the first channel on, block after block.
+
+    Args:
+        blue: what the first channel takes of the middle of the first input channel, which is blue.
+    """
+    entries, parts = [], []
+
+    def add(name: str, values: NDArray[np.floating]) -> None:
+        entries.append({"name": name, "shape": values.shape, "dtype": "float32",
+                        "quantization": {"dtype": "float16", "original_dtype": "float32"}})
+        parts.append(values.astype(np.float16).tobytes())
+
+    first = np.zeros((3, 3, 3, 4))
+    first[1, 1, 0, 0] = blue
+    add("conv1/convolution/merged_input", first)
+    add("conv1_bn/batchnorm_1/sub", np.full(4, 2.0))
+    for block in range(1, len(from_mobilenet.STRIDES) + 1):
+        middle = np.zeros((3, 3, 4, 1))
+        middle[1, 1] = 1
+        add(f"conv_dw_{block}/depthwise_kernel", middle)
+        add(f"conv_dw_{block}_bn/batchnorm_1/mul", np.full(4, 0.5))
+        add(f"conv_dw_{block}_bn/batchnorm_1/sub", np.full(4, 0.25))
+        add(f"conv_pw_{block}/convolution/merged_input", 2 * np.eye(4)[None, None])
+        add(f"conv_pw_{block}_bn/batchnorm_1/sub", np.full(4, -0.5))
+    return json.dumps({"weightsManifest": [{"weights": entries}]}).encode(), b"".join(parts)
+
+
+def test_face_res_becomes_one_that_gives_the_known_answer(tmp_path: Path) -> None:
+    plan, stored = convert_mobilenet(*face_res(blue=1 / 64), {})
+    save_graph(tmp_path / "faceres.safetensors", plan,
+               {name: torch.from_numpy(np.array(value, order="C")) for name, value in stored.items()})
+    pictures = torch.tensor([[0.9, 0.4, 0.5], [0.1, 0.4, 0.75]])[..., None, None].expand(-1, -1, plan.size, plan.size)
+    (seen,) = load_graph(tmp_path / "faceres.safetensors")(pictures)
+    blue = 2 + (255 * torch.tensor([0.5, 0.75]) - from_mobilenet.MEAN[2]) / 64  # what a block gives is what it takes
+    assert torch.allclose(seen, torch.stack([blue, *[torch.full((2,), 2.0)] * 3], 1), atol=1e-4)
+
+
+def test_face_res_refuses_weights_of_another_length_or_of_another_network() -> None:
+    model, data = face_res()
+    with pytest.raises(FormatError, match="FaceRes"):
+        convert_mobilenet(model, data + b"00", {})
+    with pytest.raises(FormatError, match=r"FaceRes.*conv1"):
+        convert_mobilenet(json.dumps({"weightsManifest": [{"weights": []}]}).encode(), b"", {})

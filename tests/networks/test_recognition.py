@@ -16,16 +16,16 @@ from facenn.networks.graph import Graph
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCES = json.loads((Path(__file__).parent / "reference.json").read_text())
-# what rounding the weights to 16 bits moves, with a margin; BlazeFace's original has 16 bits, SFace's and face-api's
-# have 8, and these are kept, so these three are as exact as float32 sums are
-TOLERANCE = {"blazeface": 1e-3, "facemesh": 0.08, "iris": 0.02, "sface": 1e-5, "dlib": 5e-4,
+# what rounding the weights to 16 bits moves, with a margin; the originals of BlazeFace and FaceRes have 16 bits, those
+# of SFace and face-api 8, and these are kept, so these four are as exact as float32 sums are
+TOLERANCE = {"blazeface": 1e-3, "facemesh": 0.08, "iris": 0.02, "sface": 1e-5, "faceres": 1e-4, "dlib": 5e-4,
              "traits": 1e-4}
 
 
 def graphs(frozen: Frozen) -> dict[str, Graph]:
     finder = frozen.finder
     return {"blazeface": finder.blazeface, "facemesh": finder.facemesh, "iris": finder.iris,
-            "sface": frozen.sface.network, "dlib": frozen.dlib.network,
+            "sface": frozen.sface.network, "faceres": frozen.faceres.network, "dlib": frozen.dlib.network,
             "traits": load_traits(ROOT / "data" / "pretrained").network}
 
 
@@ -51,9 +51,9 @@ def test_network_equals_the_original_runtime(frozen: Frozen, reference: dict[str
     assert float(output.norm()) == pytest.approx(float(str(reference["norm"])), rel=3e-4)
 
 
-@pytest.mark.parametrize("name", ["sface", "dlib"])
+@pytest.mark.parametrize("name", ["sface", "faceres", "dlib"])
 def test_embedding_lets_gradients_reach_the_picture(frozen: Frozen, name: str) -> None:
-    recognizer = {"sface": frozen.sface, "dlib": frozen.dlib}[name]
+    recognizer = {"sface": frozen.sface, "faceres": frozen.faceres, "dlib": frozen.dlib}[name]
     random = torch.Generator().manual_seed(0)
     pictures = torch.rand(2, 3, 64, 64, generator=random).requires_grad_()
     landmarks = (torch.rand(2, 478, 3, generator=random) * 64).requires_grad_()
@@ -63,9 +63,9 @@ def test_embedding_lets_gradients_reach_the_picture(frozen: Frozen, name: str) -
     assert none is None
 
 
-@pytest.mark.parametrize("name", ["sface", "dlib"])
+@pytest.mark.parametrize("name", ["sface", "faceres", "dlib"])
 def test_embedding_does_not_depend_on_where_the_face_stands(frozen: Frozen, name: str) -> None:
-    recognizer = {"sface": frozen.sface, "dlib": frozen.dlib}[name]
+    recognizer = {"sface": frozen.sface, "faceres": frozen.faceres, "dlib": frozen.dlib}[name]
     random = torch.Generator().manual_seed(1)
     small = torch.rand(1, 3, 12, 12, generator=random)
     picture = torch.nn.functional.interpolate(small, (96, 96), mode="bicubic").clamp(0, 1)
@@ -82,10 +82,25 @@ def test_distance_of_sface_ignores_length_and_that_of_dlib_does_not(frozen: Froz
     assert torch.allclose(frozen.sface.distance(face, -face), torch.full((4,), 2.0))
 
 
+def test_cosines_of_an_ensemble_are_means_of_its_members(frozen: Frozen) -> None:
+    random = torch.Generator().manual_seed(4)
+    pictures, points = torch.rand(2, 3, 64, 64, generator=random), torch.rand(2, 478, 3, generator=random) * 64
+    ensemble = frozen.ensemble
+    with torch.no_grad():
+        both = ensemble.embed(pictures, points)
+        apart = [member.distance(*member.embed(pictures, points)) for member in ensemble.members]
+    assert torch.allclose(both.norm(dim=-1), torch.ones(2))
+    assert {member.name for member in ensemble.members} == {"sface", "faceres"}
+    assert min(apart) > 0.01 and abs(apart[0] - apart[1]) > 0.01
+    expected = sum(share * one for share, one in zip(ensemble.shares, apart, strict=True))
+    assert float(1 - both[0] @ both[1]) == pytest.approx(float(expected), abs=1e-5)
+
+
 def test_recognition_tells_people_apart(frozen: Frozen, london: Path) -> None:
     people = ("001", "013", "030")
     with torch.no_grad():
-        for recognizer, same, other in ((frozen.sface, 0.2, 0.55), (frozen.dlib, 0.45, 0.5)):
+        for recognizer, same, other in ((frozen.sface, 0.2, 0.55), (frozen.faceres, 0.3, 0.4),
+                                        (frozen.dlib, 0.45, 0.5)):
             neutral, smiling = (
                 torch.cat([recognizer.embed(photo[None], seen(frozen, photo)) for photo in
                            (read_image(london / f"{person}_{mood}.jpg") for person in people)])
@@ -107,6 +122,6 @@ def test_embedding_on_a_gpu_equals_that_on_a_cpu(frozen: Frozen) -> None:
     random = torch.Generator().manual_seed(3)
     pictures = torch.rand(2, 3, 96, 96, generator=random)
     points = torch.rand(2, 478, 3, generator=random) * 96
-    for here, far in ((frozen.sface, there.sface), (frozen.dlib, there.dlib)):
+    for here, far in ((frozen.sface, there.sface), (frozen.faceres, there.faceres), (frozen.dlib, there.dlib)):
         expected = here.embed(pictures, points)
         assert here.distance(far.embed(pictures.cuda(), points.cuda()).cpu(), expected).max() < 0.02

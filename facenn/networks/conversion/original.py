@@ -56,6 +56,11 @@ ORIGINALS: dict[str, Original] = {
         "@vladmandic/face-api@1.7.15", "vladmandic-face-api-1.7.15.tgz", "package/model/age_gender_model.bin",
         "49f92bbc0afef2342c4385e4a2b0acb6d7a727c6f0aa539499719a81acf9abaa", "MIT",
         "Vincent Mühler and Vladimir Mandic, face-api", "package/model/age_gender_model-weights_manifest.json"),
+    "faceres": Original(
+        "@vladmandic/human@3.3.6", "vladmandic-human-3.3.6.tgz", "package/models/faceres.bin",
+        "2c7d2d62b76c97528b736527aa09d310ea71743c9e3e79fb6c62d4b2d73af79b", "Apache-2.0",
+        "Andrey Savchenko, HSE FaceRes; published in human by Vladimir Mandic under the MIT licence",
+        "package/models/faceres.json"),
     "dlib": Original(
         "face-recognition-models==0.3.0", "face_recognition_models-0.3.0.tar.gz",
         "face_recognition_models-0.3.0/face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
