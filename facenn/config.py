@@ -85,11 +85,11 @@ class FitConfig(Section):
         24, description="Imitator: random people of the photo's sex and about its age; the best one is the start, with "
         "the hair of the one whose colours are")
     character: str = Field("portrait", description="Engine: embedded character; Imitator: whose champion")
-    rounds: Count = Field(6, description="Engine: Gauss-Newton rounds at most, each about 150 pictures")
+    rounds: Count = Field(6, description="Engine: Gauss-Newton rounds at most, each about 110 pictures")
     library: Annotated[int, Field(ge=100)] = Field(
         1536, description="Engine: people that are drawn once, before the first fit, as possible starts; 1,536 take "
-        "three minutes on two quiet cores and 25 MB")
-    workers: Count = Field(2, description="Engine: processes that draw; 1.1 GB of memory each")
+        "two minutes on two quiet cores and 18 MB")
+    workers: Count = Field(2, description="Engine: processes that draw; 1.2 GB of memory each")
     batch: Count = Field(4, description="Imitator: photos of a folder that are fitted at once, which a killed command "
                          "has to do again; on a CPU more of them take no more memory")
     lock: tuple[str, ...] = Field((), description="Parameters that the fit leaves alone: name=value, a slider's number "

@@ -20,7 +20,7 @@ class Studio:
 
     Args:
         setting: what they draw and look with.
-        workers: processes; about 1.1 GB of memory each.
+        workers: processes; about 1.2 GB of memory each.
     """
 
     def __init__(self, setting: Setting, *, workers: int) -> None:
