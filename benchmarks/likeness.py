@@ -37,7 +37,7 @@ from facenn.fitting.comparison import superimposed
 from facenn.fitting.library import Library, library_folder, load_library
 from facenn.fitting.sight import MESH
 from facenn.images import read_image, read_pixels, to_tensor, write_pixels
-from facenn.networks.frozen import Frozen, load_frozen
+from facenn.networks.frozen import RECOGNITION, Frozen, load_frozen
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
 from facenn.steps.photos import PHOTO_SUFFIXES, Fitter, open_fitter
@@ -128,7 +128,7 @@ def chosen_people(people: list[Person], names: str | None) -> list[Person]:
 def fitting_digest() -> str:
     """What tells whether two fits search alike: a digest of the code of the searches."""
     digest = hashlib.sha256()
-    for path in sorted(Path(facenn.fitting.__path__[0]).glob("*.py")):
+    for path in [*sorted(Path(facenn.fitting.__path__[0]).glob("*.py")), *RECOGNITION]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -127,6 +127,7 @@ def table(distances: Mapping[str, Sequence[float]]) -> str:
     return "\n".join([*lines, ""])
 
 
+@torch.no_grad()
 def measure(options: argparse.Namespace) -> None:
     """Paste, judge, and write table and sheet."""
     people = [p for p in find_people(options.folder) if (options.fits / p.name / "engine.png").is_file()]
@@ -168,7 +169,6 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     """Measure; what the user can mend is one line and exit code 2."""
-    torch.set_grad_enabled(False)
     try:
         measure(parse())
     except FacennError as error:

@@ -391,7 +391,7 @@ def _print_fit(report: "FitReport") -> None:
     print(f"{report.photo}: {report.seconds:.0f} s; report: {report.folder / 'report.html'}")
     if report.likeness is not None:
         print(f"  engine picture against photo: dlib {report.likeness.dlib:.3f} (the judge, below 0.6 is the same "
-              f"person to it), SFace {report.likeness.sface:.3f} (what the fit minimised)")
+              f"person to it), SFace {report.likeness.sface:.3f} (which the fit minimised)")
 
 
 @contextmanager

@@ -77,7 +77,7 @@ class FitConfig(Section):
         "Gauss-Newton on the embedded engine itself, slower and more alike")
     steps: Count = Field(70, description="Imitator: gradient steps; more only please the network it looks through")
     rate: Annotated[float, Field(gt=0, le=1)] = Field(0.04, description="Imitator: learning rate at the start")
-    identity: Weight = Field(1.0, description="Imitator: weight of the identity loss (recognition network)")
+    identity: Weight = Field(1.0, description="Imitator: weight of the identity loss (two recognition networks)")
     landmark: Weight = Field(6.0, description="Imitator: weight of the landmark loss")
     colour: Weight = Field(2.0, description="Imitator: weight of the colour loss (coarse colours of skin, hair, lips)")
     prior: Weight = Field(0.08, description="Imitator: weight of the pull towards usual faces")
@@ -85,7 +85,8 @@ class FitConfig(Section):
         24, description="Imitator: random people of the photo's sex and about its age; the best one is the start, with "
         "the hair of the one whose colours are")
     character: str = Field("portrait", description="Engine: embedded character; Imitator: whose champion")
-    rounds: Count = Field(6, description="Engine: Gauss-Newton rounds at most, each about 110 pictures")
+    rounds: Count = Field(6, description="Engine: Gauss-Newton rounds at most, each about 135 pictures; a fit ends "
+                          "with the first one that gains little")
     library: Annotated[int, Field(ge=100)] = Field(
         1536, description="Engine: people that are drawn once, before the first fit, as possible starts; 1,536 take "
         "two minutes on two quiet cores and 18 MB")

@@ -15,12 +15,13 @@ from facenn.schema import ParameterSchema, Vector
 EYES = (33, 263)  # outer corners
 # FaceMesh, which has learnt from photos, sees the lower corners of the engine's jaws inside of their outline, by so
 # many distances between the eyes: in the mean of 31 drawn heads whose outline is clear there, with deviations of 0.02.
+# In a photo it sees them where they are. An Imitator may draw another head, so its fits know nothing of this.
 JAW = {397: 0.043, 365: 0.073, 172: 0.043, 136: 0.073}
 CENTRE = (61, 291, 1)  # corners of the mouth and tip of the nose
 
 # Each weight is that of a mean square, so that the terms compare whatever the number of their entries.
-IDENTITY = 2.4  # |difference of unit embeddings|^2 = 2 (1 - cosine)
-LANDMARKS = 60.0  # in distances between the eyes; a typical error of 0.05 counts as much as 0.15 of identity
+IDENTITY = 2.4  # |difference of unit embeddings|^2 = 2 (1 - cosine): 1 for SFace and 1.4 for FaceRes
+LANDMARKS = 60.0  # in distances between the eyes; a typical error of 0.05 counts 0.15
 TONE = 20.0  # sRGB in [0, 1]; skin that is off by 0.1 counts 0.2
 RELIEF = 8.0  # powers of e; brows of the wrong thickness differ by about 0.3 in a tenth of the spots
 IRIS = 12.0  # sRGB in [0, 1]; brown eyes and light ones differ by about 0.1, which counts 0.1

@@ -46,7 +46,7 @@ def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Fro
     Starts at the best of some random people of the same sex and about the same age, then Adam on the sliders, clamped
     to [0, 1] after each step, and on logits of the choices, whose softmax blends the options. Before the last steps
     each choice becomes the option that looks best, hair by its colours alone: a recognition network would rather hide
-    a forehead under it. Sex, age and wrinkles are those of the candidates.
+    a forehead under it. What is settled, see ``facenn.fitting.kin``, is that of the candidates.
 
     Args:
         target: the B photos; they do not influence each other.

@@ -54,7 +54,7 @@ def kin_of(traits: Traits, library: Library) -> Kin:
     return Kin(people, peers, population, settled(library.schema, man=traits.man))
 
 
-def _as_locked(traits: Traits, schema: ParameterSchema, lock: Lock) -> Traits:
+def as_locked(traits: Traits, schema: ParameterSchema, lock: Lock) -> Traits:
     """What somebody has locked is truer than what a network sees."""
     locked = {s.name: float(lock.values[i]) for i, s in enumerate(schema.sliders) if lock.held[i]}
     return Traits(locked[SEX] > 0.5 if SEX in locked else traits.man,
@@ -73,11 +73,11 @@ class Relatives:
     """Random people that somebody might be related to, for a search that has no library.
 
     Attributes:
-        candidates: (N, P) the neutral face and some of them, all with the sex, the age and the lines that they have in
-            the mean, and with what is locked.
+        candidates: (N, P) the neutral face and some of them, all with the settled sliders as they have them in the
+            mean, and with what is locked.
         usual: (P,) their mean parameters.
         population: how the sliders of people of that sex and age vary together.
-        lock: what was locked before, and that sex, that age and those lines.
+        lock: what was locked before, and the settled sliders.
     """
 
     candidates: Vector
@@ -103,7 +103,7 @@ def kin_of_all(traits: Sequence[Traits], schema: ParameterSchema, lock: Lock, *,
 
 
 def _relatives(traits: Traits, crowd: Vector, schema: ParameterSchema, lock: Lock, *, count: int) -> Relatives:
-    traits = _as_locked(traits, schema, lock)
+    traits = as_locked(traits, schema, lock)
     nearest = crowd[by_age(traits, crowd, schema)]
     population, where = population_of(traits, nearest, schema), list(settled(schema, man=traits.man))
     held, values = lock.held.copy(), lock.values.copy()

@@ -15,7 +15,7 @@ from facenn.files import replacing
 from facenn.fitting.painter import PASSES, Observer, Setting, reference_points
 from facenn.fitting.sight import Floats, Layout, Sights, joined
 from facenn.fitting.studio import Studio
-from facenn.networks.frozen import SHARES
+from facenn.networks.frozen import RECOGNITION
 from facenn.schema import ParameterSchema, Vector
 
 PART = 48  # people in a file: what a killed build loses at most
@@ -62,9 +62,10 @@ def library_folder(root: Path, name: str, *, seed: int) -> Path:
         name: embedded character.
         seed: of the people.
     """
-    digest = hashlib.sha256(f"{character(name).schema.to_json()} {SHARES}".encode())
-    for module in ("sight.py", "hair.py", "painter.py"):
-        digest.update((Path(__file__).parent / module).read_bytes())
+    digest = hashlib.sha256(character(name).schema.to_json().encode())
+    looking = [*(Path(__file__).parent / module for module in ("sight.py", "hair.py", "painter.py")), *RECOGNITION]
+    for path in looking:
+        digest.update(path.read_bytes())
     return root / f"{name}-{seed}-{engine_digest()}-{digest.hexdigest()[:8]}"
 
 

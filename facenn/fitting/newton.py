@@ -93,6 +93,8 @@ def steps(point: Point, jacobian: Array, scales: Array) -> Array:
     curvature = jacobian.T @ (weights[:, None] * jacobian)
     gradient = jacobian.T @ (weights * point.residuals)
     diagonal = np.diag(curvature)
+    if not diagonal.any():  # nothing that is seen depends on these values
+        return point.values[None]
     alive = diagonal > IDLE**2 * diagonal.max()
     return np.stack([_boxed(point.values, curvature + damping * diagonal[alive].mean() * np.eye(len(diagonal)),
                             gradient, alive) for damping in DAMPINGS])

@@ -7,7 +7,7 @@ import numpy as np
 
 from facenn.fitting.comparison import Comparison, sliders_of
 from facenn.fitting.descent import FitResult
-from facenn.fitting.kin import HAIR, IRISES, hair_columns, kin_of, rarity, settle
+from facenn.fitting.kin import HAIR, IRISES, as_locked, hair_columns, kin_of, rarity, settle
 from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
 from facenn.fitting.newton import Array, Point, best, jacobian_at, robust_loss, steps, updated
@@ -20,7 +20,7 @@ from facenn.schema import ParameterSchema, Vector
 NEAREST = 6  # people of the library that are tried as starts; the hair of twice as many is tried on
 # They decide hair: a recognition network would rather hide a forehead under it.
 HAIR_TERMS = ("tone", "relief", "cover", "hair", "prior")
-RARE = 0.03  # what a third of the share costs, about: hair of women that only men wear has to look much better
+RARE = 0.03  # what a third of the share costs, about: a tenth of what hair that fits badly does
 CHEAP_STEPS = 2  # after each Gauss-Newton step, with the Jacobian that the last step has corrected
 SATURATED = 0.02  # a round that lowers the loss by a smaller part is the last one
 
@@ -63,7 +63,7 @@ class Search:
     def pick(self, vectors: Vector, *, by: Sequence[str] | None = None) -> Vector:
         """(P,) the best of (B, P) parameters, whose faces may be anywhere near; the next ones are sought there.
 
-        What few people wear has to look better by a little.
+        What few people wear has to look clearly better.
 
         Args:
             vectors: to choose from.
@@ -95,9 +95,10 @@ def fit_on_engine(photo: Sights, traits: Traits, library: Library, observer: Obs
                   lock: Lock, log: Log) -> tuple[FitResult, int]:
     """Parameters whose engine picture differs least from a photo.
 
-    A start from the library; then rounds of: every option of every choice, a Jacobian by finite differences, one
-    Gauss-Newton step whose dampings are tried at once, and a cheap one with Broyden's update. Ends after the
-    rounds or when a round gains little: recognition networks go on being pleased long after a judge is not.
+    A start from the library, with hair and irises by their colours; then rounds of: every option of every choice but
+    hair, a Jacobian by finite differences, one Gauss-Newton step whose dampings are tried at once, and cheap ones with
+    Broyden's update. Ends after the rounds or when a round gains little: recognition networks go on being pleased long
+    after a judge is not. Hair and irises are decided once more at the end.
 
     Args:
         photo: what is seen in one photo.
@@ -111,7 +112,7 @@ def fit_on_engine(photo: Sights, traits: Traits, library: Library, observer: Obs
     Returns:
         What was found, and how many pictures were drawn for it.
     """
-    kin = kin_of(traits, library)
+    kin = kin_of(as_locked(traits, library.schema, lock), library)
     comparison = Comparison(photo, library.layout, kin.population)
     search = Search(observer, comparison, library.schema, lock, library.reference, kin.peers.vectors.mean(0),
                     kin.settled)

@@ -18,7 +18,7 @@ from facenn.networks.recognition import Ensemble
 
 Floats = NDArray[np.float32]
 
-SIDE = 256  # pixels of the compared pictures: the recognition network sees 112, the landmark network 192
+SIDE = 256  # pixels of the compared pictures: the recognition networks see 112 and 224, the landmark network 192
 MESH = 468  # landmarks that are compared; the irises after them say where somebody looks
 GRID = 64  # spots of the skin per side of a picture: half a brow's height apart
 BLUR = 3.0  # spots; what is coarser is light and tone, what is finer are brows, lids, lips and folds

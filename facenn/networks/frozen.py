@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from facenn.networks import recognition
 from facenn.networks.graph import load_graph
 from facenn.networks.landmarks import FaceFinder
 from facenn.networks.recognition import DLIB, FACERES, SFACE, Ensemble, Recognizer
@@ -13,7 +14,8 @@ from facenn.networks.traits import TraitsNetwork
 
 Device = torch.device | str
 
-SHARES = (0.42, 0.58)  # of SFace and FaceRes: strangers are about as far apart to either then
+SHARES = {"sface": 0.42, "faceres": 0.58}  # strangers are about as far apart to either then
+RECOGNITION = (Path(__file__), Path(recognition.__file__))  # files on which it depends what the ensemble sees
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Frozen:
     @property
     def ensemble(self) -> Ensemble:
         """The recognition networks that fit, as one."""
-        return Ensemble((self.sface, self.faceres), SHARES)
+        return Ensemble((self.sface, self.faceres), tuple(SHARES.values()))
 
 
 def load_frozen(folder: Path, device: Device = "cpu") -> Frozen:
@@ -72,7 +74,8 @@ def load_recognizer(folder: Path, name: Literal["sface", "faceres", "dlib"], dev
 
 def load_ensemble(folder: Path, device: Device = "cpu") -> Ensemble:
     """The recognition networks that fit, as one; see ``load_frozen``."""
-    return Ensemble((load_recognizer(folder, "sface", device), load_recognizer(folder, "faceres", device)), SHARES)
+    return Ensemble((load_recognizer(folder, "sface", device), load_recognizer(folder, "faceres", device)),
+                    tuple(SHARES.values()))
 
 
 def load_traits(folder: Path, device: Device = "cpu") -> TraitsNetwork:

@@ -1,4 +1,4 @@
-"""Who a face is: SFace, FaceRes and dlib's ResNet-29, each with the crop that it was trained on."""
+"""Who a face is: SFace, FaceRes and dlib's ResNet-29, each with its crop."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -29,7 +29,8 @@ SFACE = Template(
     ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)),
     ((33, 133), (362, 263), (1,), (61,), (291,)))
 
-FACERES = Template(tuple((2 * x, 2 * y) for x, y in SFACE.points), SFACE.landmarks)  # twice as many pixels a side
+# SFace's framing in twice as many pixels; a tenth tighter or wider tells people apart as well
+FACERES = Template(tuple((2 * x, 2 * y) for x, y in SFACE.points), SFACE.landmarks)
 
 
 def _dlib_template(side: int = 150, padding: float = 0.25) -> Template:
@@ -94,8 +95,8 @@ class Recognizer:
     def distance(self, first: Tensor, second: Tensor) -> Tensor:
         """How different two people are to this network: 1 - cos for SFace and FaceRes, |a - b| for dlib.
 
-        On studio photos the same person measures 0.06 and others 0.87 for SFace, 0.08 and 0.61 for FaceRes, 0.22 and
-        0.84 for dlib.
+        On studio photos the same person measures 0.06 and others 0.88 for SFace, 0.08 and 0.61 for FaceRes, 0.22 and
+        0.85 for dlib.
 
         Args:
             first: (..., E) embeddings.

@@ -90,7 +90,7 @@ def dlib_measure(distance: float) -> Measure:
     """
     return Measure(
         "dlib L2 distance", distance,
-        "The judge: a second recognition network, dlib, that took no part in the fit. "
+        "The judge: the recognition network dlib, which took no part in the fit. "
         "Lower is better; below 0.6 dlib calls it the same person. "
         "Two photos of one person usually lie near 0.43, photos of strangers near 0.77.",
         reference=0.6, independent=True)

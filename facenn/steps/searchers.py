@@ -30,7 +30,7 @@ from facenn.fitting.studio import Studio
 from facenn.fitting.target import Target, see
 from facenn.images import to_pixels
 from facenn.networks.checkpoints import load_imitator, schema_difference
-from facenn.networks.frozen import Frozen
+from facenn.networks.frozen import RECOGNITION, Frozen
 from facenn.report.summary import Pixels
 from facenn.schema import ParameterSchema, Vector
 
@@ -212,7 +212,7 @@ def _found(result: FitResult, face: int, imitated: Pixels | None, *, drawn: int)
 
 def _digest(schema: ParameterSchema, *models: Path) -> str:
     digest = hashlib.sha256(f"{engine_digest()} {schema.to_json()}".encode())
-    for path in [*sorted(Path(facenn.fitting.__path__[0]).glob("*.py")), *models]:
+    for path in [*sorted(Path(facenn.fitting.__path__[0]).glob("*.py")), *RECOGNITION, *models]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

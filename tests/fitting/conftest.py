@@ -16,7 +16,8 @@ SCHEMA = ParameterSchema(
     "toy", 0,
     (*(Slider(f"shape.{i}", "Shape", f"Shape {i}") for i in range(4)),
      Slider("skin.tone", "Skin", "Tone", 0.3, two_sided=False),
-     Slider("hair.lightness", "Hair", "Lightness", 0.3, two_sided=False)),
+     Slider("hair.lightness", "Hair", "Lightness", 0.3, two_sided=False),
+     Slider("iris.lightness", "Iris", "Lightness", 0.3, two_sided=False)),
     (Choice("hair.style", "Hair", "Style", ("bald", "short", "long"), "bald"),
      Choice("brow.style", "Brows", "Style", ("thin", "thick"), "thin")))
 
@@ -40,16 +41,17 @@ class ToyObserver:
     drawn: int = 0
     directions: Floats = field(default_factory=lambda: _noise(1, (4, 128)))
     shifts: Floats = field(default_factory=lambda: _noise(2, (4, 478, 2)))
+    gaze: Floats = field(default_factory=lambda: _noise(4, (128,)))
 
     def observe(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Sights:
         self.drawn += len(vectors)
-        shape, tone, light = vectors[:, :4] - 0.5, vectors[:, 4], vectors[:, 5]
+        shape, tone, light, clear = vectors[:, :4] - 0.5, vectors[:, 4], vectors[:, 5], vectors[:, 6]
         hair, brow = vectors[:, SCHEMA.slices["hair.style"]], vectors[:, SCHEMA.slices["brow.style"]]
-        embedding = 1 + shape @ self.directions
+        embedding = 1 + shape @ self.directions + (clear[:, None] - 0.5) * self.gaze
         points = self.reference + 0.01 * np.einsum("bi,inj->bnj", shape, self.shifts)
         stripes = np.arange(len(self.layout)) % 7 == 0
         skin = (1 - 0.7 * tone)[:, None] * (1 - 0.5 * brow[:, 1:] * stripes)
-        iris = np.repeat(0.1 + 0.2 * tone[:, None], 3, 1)
+        iris = np.repeat(0.1 + 0.3 * clear[:, None], 3, 1)
         cover = np.zeros((len(vectors), CELLS, CELLS))
         middle = int(self.reference[0, 0] * CELLS)
         for style, rows in ((1, 6), (2, 12)):  # hair covers a block around the face, down to a row
@@ -84,4 +86,5 @@ def library(observer: ToyObserver) -> Library:
 def planted() -> Vector:
     """(P,) somebody whom no library holds."""
     return SCHEMA.from_named({"shape.0": 0.7, "shape.1": 0.3, "shape.2": 0.6, "shape.3": 0.45, "skin.tone": 0.8,
-                              "hair.lightness": 0.15, "hair.style": "short", "brow.style": "thick"})
+                              "hair.lightness": 0.15, "iris.lightness": 0.2, "hair.style": "short",
+                              "brow.style": "thick"})

@@ -56,7 +56,9 @@ def test_make_up_of_men_and_beards_of_women_are_settled(crowd: Library) -> None:
     assert len(make_up) == len(beard) == 4
     assert man >= make_up and not man & beard
     assert woman >= beard and not woman & make_up
-    assert man & woman >= {SEX, AGE, "iris.size", "skin.moles", "age.forehead"}
+    lines = {s.name for s in sliders if s.group == "Lines"}
+    assert len(lines) == 6 and man & woman == {SEX, AGE, "iris.size", "skin.moles", *lines}
+    assert man | woman == (man & woman) | make_up | beard
 
 
 def test_settle_changes_settled_sliders_alone(crowd: Library) -> None:

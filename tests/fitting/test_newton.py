@@ -78,6 +78,11 @@ def test_steps_solve_again_for_the_rest_when_one_value_runs_into_the_box() -> No
     assert at(bold, goal).loss < at(clipped, goal).loss
 
 
+def test_steps_stay_where_nothing_changes_anything() -> None:
+    point = Point(MIDDLE, np.ones(30), 30.0)
+    assert np.array_equal(steps(point, np.zeros_like(SLOPES), PLAIN), MIDDLE[None])
+
+
 def test_steps_leave_alone_what_changes_nothing() -> None:
     slopes = SLOPES.copy()
     slopes[:, 2] = 1e-9

@@ -1,19 +1,21 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import pytest
 
+from facenn.errors import FacennError
 from facenn.fitting.comparison import Comparison
 from facenn.fitting.descent import FitResult
 from facenn.fitting.kin import kin_of
 from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
-from facenn.fitting.search import NEAREST, Log, Search, choose_options, fit_on_engine, with_hair_of
+from facenn.fitting.search import NEAREST, Log, Search, choose_options, fit_on_engine, step, with_hair_of
 from facenn.fitting.sight import Floats, Sights
 from facenn.fitting.starts import Regression, alike, donors
 from facenn.networks.traits import Traits
-from facenn.schema import Vector
+from facenn.schema import ParameterSchema, Vector
 
 ANYBODY = Traits(man=True, years=30)  # the toy's people have no sex and no age
 
@@ -77,6 +79,41 @@ def test_fit_on_engine_with_everything_locked_changes_nothing(observer: Toy, lib
     found, _ = fitted(observer.photo(planted), library, observer, rounds=2, lock=lock)
     assert found.vectors[0] == pytest.approx(library.vectors[0], abs=1e-6)
     assert len(found.history["total"]) > 0
+
+
+def test_irises_have_the_photos_colour_whatever_the_recognition_networks_would_like(
+        observer: Toy, library: Library, planted: Vector) -> None:
+    photo = observer.photo(planted)
+    starer = observer.photo(changed(planted, library, iris__lightness=0.9))
+    assert np.linalg.norm(starer.embedding - photo.embedding) > 0.1
+    found, _ = fitted(replace(photo, embedding=starer.embedding), library, observer, rounds=2)
+    assert library.schema.to_named(found.vectors[0])["iris.lightness"] == pytest.approx(0.2, abs=0.05)
+
+
+def test_what_is_settled_or_locked_is_not_free(observer: Toy, library: Library, planted: Vector) -> None:
+    comparison = Comparison(observer.photo(planted), library.layout, kin_of(ANYBODY, library).population)
+    search = Search(observer, comparison, library.schema, Lock.of(("shape.2",), library.schema), library.reference,
+                    library.vectors.mean(0), (0, 4))
+    assert search.free(lambda group: group != "Hair") == [1, 3, 6]
+    moved, _ = step(search, planted)
+    assert moved[[0, 2, 4, 5, 6]] == pytest.approx(planted[[0, 2, 4, 5, 6]])
+    assert np.abs(moved[[1, 3]] - planted[[1, 3]]).max() > 0
+
+
+def test_a_locked_sex_is_truer_than_what_is_seen(portrait: ParameterSchema, library: Library, observer: Toy,
+                                                 planted: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def kin_of_nobody(traits: Traits, people: Library) -> None:
+        asked.append(traits)
+        raise FacennError("nobody")
+
+    monkeypatch.setattr("facenn.fitting.search.kin_of", kin_of_nobody)
+    for lock, man in (((), True), (("person.gender=0",), False)):
+        with pytest.raises(FacennError, match="nobody"):
+            fit_on_engine(observer.photo(planted), ANYBODY, replace(library, schema=portrait), observer, rounds=1,
+                          lock=Lock.of(lock, portrait), log=quiet)
+        assert asked.pop() == Traits(man, 30)
 
 
 def test_choose_options_prefers_what_the_photo_shows(observer: Toy, library: Library, planted: Vector) -> None:
