@@ -25,7 +25,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import facenn.fitting
 from facenn.alignment import AlignedFace, align, find_faces
 from facenn.config import FitConfig
 from facenn.engine.generation import engine_digest
@@ -37,11 +36,12 @@ from facenn.fitting.comparison import superimposed
 from facenn.fitting.library import Library, library_folder, load_library
 from facenn.fitting.sight import MESH
 from facenn.images import read_image, read_pixels, to_tensor, write_pixels
-from facenn.networks.frozen import RECOGNITION, Frozen, load_frozen
+from facenn.networks.frozen import Frozen, load_frozen
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
 from facenn.steps.photos import PHOTO_SUFFIXES, Fitter, open_fitter
 from facenn.steps.places import LIBRARIES, PRETRAINED, RUNS, choose_device
+from facenn.steps.searchers import search_files
 
 Array = NDArray[np.float64]
 SHEET_SIDE = 256
@@ -128,7 +128,7 @@ def chosen_people(people: list[Person], names: str | None) -> list[Person]:
 def fitting_digest() -> str:
     """What tells whether two fits search alike: a digest of the code of the searches."""
     digest = hashlib.sha256()
-    for path in [*sorted(Path(facenn.fitting.__path__[0]).glob("*.py")), *RECOGNITION]:
+    for path in search_files():
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

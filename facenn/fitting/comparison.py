@@ -80,7 +80,7 @@ class Comparison:
         photo, count = self._photo, len(drawn)
         identity = np.sqrt(IDENTITY) * (drawn.embedding - photo.embedding)
         points = np.sqrt(LANDMARKS / MESH) * (superimposed(drawn.points[:, :MESH], self._points[0])
-                                              - self._points) / _eye_distance(photo.points[0])
+                                              - self._points) / _eye_distance(photo.points)
         tone = self._tone_weight() * (self._layout.tones(drawn.skin) - self._tones)
         relief = self._relief_weight() * (self._layout.relief(drawn.skin) - self._relief)
         iris = np.sqrt(IRIS / 3) * (drawn.iris - photo.iris)
@@ -132,13 +132,14 @@ def as_if_drawn(points: Floats) -> Floats:
     moved, where = points.copy(), list(JAW)
     out = points[:, where] - points[:, CENTRE].mean(1, keepdims=True)
     out /= np.linalg.norm(out, axis=-1, keepdims=True)
-    eyes = np.linalg.norm(points[:, EYES[0]] - points[:, EYES[1]], axis=-1)
-    moved[:, where] -= eyes[:, None, None] * np.array(list(JAW.values()), np.float32)[:, None] * out
+    moved[:, where] -= _eye_distance(points)[:, None, None] * np.array(list(JAW.values()), np.float32)[:, None] * out
     return moved
 
 
-def _eye_distance(points: Floats) -> float:
-    return float(np.linalg.norm(points[EYES[1]] - points[EYES[0]]))
+def _eye_distance(points: Floats) -> Floats:
+    """(B, N, 2) landmarks -> (B,)."""
+    distance: Floats = np.linalg.norm(points[:, EYES[1]] - points[:, EYES[0]], axis=-1)
+    return distance
 
 
 def superimposed(points: Floats, onto: Floats) -> Floats:

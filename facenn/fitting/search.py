@@ -170,14 +170,18 @@ def choose_options(search: Search, vector: Vector, *, hair: bool) -> Vector:
 def dressed(search: Search, vector: Vector, donors: Vector) -> Vector:
     """(P,) the same person with the hair of the best of some others, (N, P), in the photo's own colour."""
     vector = search.pick(with_hair_of(vector, donors, search.schema), by=HAIR_TERMS)
-    free = search.free(lambda group: group == HAIR)
-    return moved(search, vector, free, by=HAIR_TERMS)[0] if free else vector
+    return fitted_group(search, vector, HAIR, by=HAIR_TERMS)
 
 
 def with_irises(search: Search, vector: Vector) -> Vector:
     """(P,) the same person with irises of the photo's colour; a recognition network would make its own of dark eyes."""
-    free = search.free(lambda group: group == IRISES)
-    return moved(search, vector, free, by=("iris",))[0] if free else vector
+    return fitted_group(search, vector, IRISES, by=("iris",))
+
+
+def fitted_group(search: Search, vector: Vector, group: str, *, by: Sequence[str]) -> Vector:
+    """(P,) the same person with the sliders of one group fitted, by some terms alone."""
+    free = search.free(lambda name: name == group)
+    return moved(search, vector, free, by=by)[0] if free else vector
 
 
 def step(search: Search, vector: Vector) -> tuple[Vector, float]:

@@ -39,7 +39,7 @@ class Frozen:
     @property
     def ensemble(self) -> Ensemble:
         """The recognition networks that fit, as one."""
-        return Ensemble((self.sface, self.faceres), tuple(SHARES.values()))
+        return _ensemble(self.sface, self.faceres)
 
 
 def load_frozen(folder: Path, device: Device = "cpu") -> Frozen:
@@ -74,8 +74,11 @@ def load_recognizer(folder: Path, name: Literal["sface", "faceres", "dlib"], dev
 
 def load_ensemble(folder: Path, device: Device = "cpu") -> Ensemble:
     """The recognition networks that fit, as one; see ``load_frozen``."""
-    return Ensemble((load_recognizer(folder, "sface", device), load_recognizer(folder, "faceres", device)),
-                    tuple(SHARES.values()))
+    return _ensemble(load_recognizer(folder, "sface", device), load_recognizer(folder, "faceres", device))
+
+
+def _ensemble(*members: Recognizer) -> Ensemble:
+    return Ensemble(members, tuple(SHARES[member.name] for member in members))
 
 
 def load_traits(folder: Path, device: Device = "cpu") -> TraitsNetwork:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facenn.errors import FormatError
-from facenn.networks.conversion.from_tfjs import Weight, read_weights
+from facenn.networks.conversion.from_tfjs import Weight, read_weights, same_padding
 from facenn.networks.graph import PICTURE, Plan, Step
 
 SIDE = 224  # of the pictures it takes
@@ -56,21 +56,15 @@ def _network(weights: Mapping[str, Weight], origin: Mapping[str, str]) -> tuple[
         convolve(name, kernel[:, ::-1] if name == "conv1" else kernel, numbers(f"{name}_bn/batchnorm_1/sub"),
                  activation="relu6", **how)
 
-    merged("conv1", stride=(2, 2), padding=_padding(2))
+    merged("conv1", stride=(2, 2), padding=same_padding(SIDE, 3, 2))
     for block, stride in enumerate(STRIDES, 1):
         name = f"conv_dw_{block}"
         kernel, normalisation = numbers(f"{name}/depthwise_kernel").transpose(2, 3, 0, 1), f"{name}_bn/batchnorm_1"
         convolve(name, kernel, np.zeros(len(kernel), np.float16), groups=len(kernel), stride=(stride, stride),
-                 padding=_padding(stride))
+                 padding=same_padding(SIDE, 3, stride))  # the same for every side that is halved
         stored.update({f"{name}_gain": numbers(f"{normalisation}/mul"),
                        f"{name}_shift": numbers(f"{normalisation}/sub")})
         add("affine", f"{name}_gain", f"{name}_shift", activation="relu6")
         merged(f"conv_pw_{block}")
     add("mean")
     return Plan(SIDE, tuple(steps), (len(steps),), origin), stored
-
-
-def _padding(stride: int) -> tuple[int, int, int, int]:
-    """Of a window of 3 on an even side, as TensorFlow has it: for every other pixel, at the end alone."""
-    first = 2 - stride
-    return first, 1, first, 1

@@ -68,6 +68,12 @@ def read_weights(entries: list[dict[str, Any]], data: bytes) -> dict[str, Weight
     return weights
 
 
+def same_padding(side: int, window: int, stride: int) -> tuple[int, int, int, int]:
+    """What TensorFlow calls "same", as steps take it: odd ones at the end."""
+    total = max((-(-side // stride) - 1) * stride + window - side, 0)
+    return total // 2, total - total // 2, total // 2, total - total // 2
+
+
 class _Builder:
     """Puts the steps together; each method takes and gives the number of a value."""
 
@@ -142,9 +148,7 @@ class _Builder:
         return self._add("activation", (x,), side=self._side[x], activation="relu")
 
     def _padding(self, x: int, window: int, stride: int) -> tuple[int, int, int, int]:
-        side = self._side[x]
-        total = max((-(-side // stride) - 1) * stride + window - side, 0)  # TensorFlow's "same": odd ones at the end
-        return total // 2, total - total // 2, total // 2, total - total // 2
+        return same_padding(self._side[x], window, stride)
 
     def _add(self, operation: str, inputs: tuple[int, ...], *, side: int, **how: Any) -> int:
         output = len(self.steps) + 1
