@@ -101,12 +101,12 @@ HAIR_CHOICE = Choice("hair.style", "Hair", "Style", tuple(HAIR_STYLES), "bald")
 # Linear RGB from very light to very dark skin, chosen to span human skin under the studio light.
 SKIN_TONES = np.array([[0.62, 0.44, 0.37], [0.52, 0.335, 0.262], [0.40, 0.245, 0.178], [0.27, 0.155, 0.108],
                        [0.145, 0.082, 0.058], [0.052, 0.030, 0.023]])
-HAIR_TONES = np.array([[0.011, 0.009, 0.008], [0.035, 0.020, 0.013], [0.10, 0.052, 0.026],
-                       [0.22, 0.148, 0.086], [0.41, 0.33, 0.23]])
+HAIR_TONES = np.array([[0.011, 0.009, 0.008], [0.035, 0.020, 0.013], [0.096, 0.054, 0.025],
+                       [0.205, 0.148, 0.071], [0.40, 0.33, 0.185]])
 IRIS_HUES = np.array([[0.17, 0.070, 0.022], [0.13, 0.15, 0.055], [0.13, 0.21, 0.30]])
 LIPSTICK, EYE_SHADOW, SHIRT = (0.38, 0.05, 0.07), (0.14, 0.06, 0.05), (0.30, 0.31, 0.33)
 SCLERA_BRIGHT, SCLERA_DULL = np.array([0.50, 0.475, 0.45]), np.array([0.32, 0.25, 0.215])
-NATURAL_GLOSS = 0.4  # of lips
+NATURAL_GLOSS = 0.36  # of lips
 HAIRLINE_REACH = 8.0  # degrees by which the slider moves the hairline either way
 
 
@@ -155,7 +155,7 @@ def _strengths(value: Callable[[str], float], hair_style: str) -> NDArray[np.flo
     strengths[shading.HAIRLINE] = HAIRLINE_REACH * (2 * value("hair.hairline") - 1)
     strengths[shading.SCALP_STRENGTH] = 0 if hair_style == "bald" else 0.9
     style = HAIR_STYLES[hair_style]
-    strengths[shading.RECEDES] = style is not None and style.recedes
+    strengths[shading.RECESSION] = style.recession if style else 0
     return strengths
 
 

@@ -80,6 +80,8 @@ def _roots(style: HairStyle, skin: Part, ears: NDArray[np.bool_], points: Floats
     height = _above_hairline(style, azimuth, elevation)
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     weight = area * (height > LOWEST_ROOT) * (corners.mean(1)[:, 1] > 6.6) * ~ears[faces].any(1)
+    weight *= (azimuth > style.azimuths[0]) & (azimuth < style.azimuths[1])
+    weight *= (height > style.heights[0]) & (height < style.heights[1])
     weight *= 1 + 2.5 * smoothstep(14, 6, height) * (azimuth < 80)  # at the hairline no cards come from before
     even = (np.arange(style.cards) + generator.random(style.cards)) / style.cards
     chosen = faces[np.searchsorted(np.cumsum(weight) / weight.sum(), even)]
@@ -88,13 +90,14 @@ def _roots(style: HairStyle, skin: Part, ears: NDArray[np.bool_], points: Floats
     azimuth, elevation = azimuth_elevation(roots - SKULL)
     height = _above_hairline(style, azimuth, elevation)
     bangs = (azimuth < 44) & (elevation > 22) & (elevation < 62) & (generator.random(style.cards) < style.bangs)
-    return _Roots(roots, unit((normals[chosen] * corner).sum(1)), azimuth, elevation, height,
-                  generator.random(style.cards) ** 0.6, bangs)
+    layer = generator.random(style.cards) ** 0.6
+    layer += style.groomed * 0.6 * (1 - layer)
+    return _Roots(roots, unit((normals[chosen] * corner).sum(1)), azimuth, elevation, height, layer, bangs)
 
 
 def _above_hairline(style: HairStyle, azimuth: Floats, elevation: Floats) -> Floats:
     """Degrees by which directions lie above the style's hairline."""
-    height: Floats = elevation - hairline(azimuth) - (recession(azimuth) if style.recedes else 0)
+    height: Floats = elevation - hairline(azimuth) - style.recession * recession(azimuth)
     return height
 
 
@@ -125,7 +128,7 @@ def _march(style: HairStyle, roots: _Roots, surface: _Surface, generator: np.ran
     upright, tangent = _upright(style, roots), _along(wanted, roots.normals)
     direction = unit(tangent * (1 - upright) + roots.normals * upright + lean)
     overlap = OVERLAP * max(style.hug, style.curtain > 0) * smoothstep(2, 6, roots.height)[:, None]
-    inside = style.hug * lift * smoothstep(4, 10, roots.height)  # roots that no hairline shows
+    inside = (1 - 0.6 * style.groomed) * style.hug * lift * smoothstep(4, 10, roots.height)  # roots that no hairline shows
     point, normal = roots.points - tangent * overlap, roots.normals
     line = [point + normal * (0.005 + inside)[:, None]]
     for k in range(1, style.segments + 1):
@@ -225,7 +228,7 @@ def _openness(style: HairStyle, roots: _Roots, lines: Floats, generator: np.rand
     return np.clip(layer * rooted * behind_neck * single, 0, 1)
 
 
-def _ribbons(style: HairStyle, lines: Floats, surface: _Surface, generator: np.random.Generator
+def _ribbons(style: HairStyle, lines: Floats, height: Floats, surface: _Surface, generator: np.random.Generator
              ) -> tuple[Floats, Floats, Floats]:
     """Positions, normals (R, 3) and uv (R, 2) of ribbons along centre lines, two per point."""
     count, points = lines.shape[:2]
@@ -239,6 +242,8 @@ def _ribbons(style: HairStyle, lines: Floats, surface: _Surface, generator: np.r
     across = across * np.cos(twist) + outward * np.sin(twist)
     taper = np.interp(np.linspace(0, 1, points), [0, 0.2, 0.8, 1], [0.7, 1, 1, 0.7]).reshape(1, points, 1)
     half = style.width * 0.5 * generator.uniform(0.75, 1.25, (count, 1, 1)) * taper
+    half = half * (1 - style.groomed * 0.5 * smoothstep(7, 2, height))[:, None, None]
+    half[:, [0, -1]] *= 1 - style.groomed * 0.75 * smoothstep(4, 7, height)[:, None, None]  # corners would stand out
     positions = np.stack([lines - across * half, lines + across * half], 2).reshape(-1, 3)
     rounded = unit(np.stack([outward - across * 0.25, outward + across * 0.25], 2)).reshape(-1, 3)
     first, last = style.columns
@@ -273,6 +278,20 @@ def grow(head: Head, skin: Part, ears: NDArray[np.bool_], style: HairStyle, gene
         style: what to grow.
         generator: of all randomness.
     """
+    grown = [_grow_layer(head, skin, ears, layer, generator) for layer in (style, *style.layers)]
+    starts = np.cumsum([0, *(len(g.uv) for g in grown[:-1])])
+    triangles = np.concatenate([g.triangles + s for g, s in zip(grown, starts, strict=True)]).astype(np.int32)
+    reach = np.concatenate([(g.positions_of @ head.base + g.offset)[g.triangles, 2].max(1) for g in grown])
+    order = np.argsort(-reach, kind="stable")
+    joined = {name: np.concatenate([getattr(g, name) for g in grown])
+              for name in ("offset", "normals", "uv", "occlusion")}
+    height = np.concatenate([g.root_height for g in grown])
+    return HairCards(sp.vstack([g.positions_of for g in grown]).tocsr(), **joined, triangles=triangles[order],
+                     root_height=height[order])
+
+
+def _grow_layer(head: Head, skin: Part, ears: NDArray[np.bool_], style: HairStyle, generator: np.random.Generator
+                ) -> HairCards:
     points = skin.positions_of @ head.base
     normals = skin.normals(points)
     roots = _roots(style, skin, ears, points, normals, generator)
@@ -285,15 +304,13 @@ def grow(head: Head, skin: Part, ears: NDArray[np.bool_], style: HairStyle, gene
         lines = _trim(lines, style.cut + 0.09 * generator.standard_normal(style.cards))
     openness = _openness(style, roots, lines, generator)
     keep = ~_behind_head(lines, points)
-    positions, rounded, uv = _ribbons(style, lines[keep], surface, generator)
+    positions, rounded, uv = _ribbons(style, lines[keep], roots.height[keep], surface, generator)
     ribbon = np.arange(style.segments)[:, None, None] * 2 + np.array([[0, 1, 2], [1, 3, 2]])
     count = int(keep.sum())
     triangles = np.arange(count)[:, None, None] * (style.segments + 1) * 2 + ribbon.reshape(-1, 3)
     height = np.repeat(roots.height[keep], 2 * style.segments)
-    triangles = triangles.reshape(-1, 3)
-    order = np.argsort(-positions[triangles, 2].max(1), kind="stable")
     positions_of = _carried(head, positions, np.repeat(roots.points[keep], (style.segments + 1) * 2, 0))
     offset = positions - positions_of @ head.base
     return HairCards(positions_of, offset.astype(np.float32), rounded.astype(np.float32), uv.astype(np.float32),
-                     np.repeat(openness[keep].ravel(), 2).astype(np.float32), triangles[order].astype(np.int32),
-                     height[order].astype(np.float32))
+                     np.repeat(openness[keep].ravel(), 2).astype(np.float32),
+                     triangles.reshape(-1, 3).astype(np.int32), height.astype(np.float32))

@@ -41,7 +41,11 @@ class HairStyle:
         curtain: azimuth inside of which nothing hangs over the face.
         bangs: share of the cards above the forehead that become a fringe.
         covers_ears: True when the hair lies on the ears, False when it passes behind them.
-        recedes: True when the temples do, by ``facenn.engine.head.recession``.
+        recession: how far the temples recede, in those of ``facenn.engine.head.recession``; below 0 they are rounder.
+        groomed: how evenly the cards lie, 0..1: finer at the hairline, their roots below others.
+        azimuths: between which the roots lie.
+        heights: above the hairline between which the roots lie.
+        layers: other hair of the same head, of as many segments.
     """
 
     cards: int
@@ -64,7 +68,11 @@ class HairStyle:
     curtain: float = 0.0
     bangs: float = 0.0
     covers_ears: bool = False
-    recedes: bool = False
+    recession: float = 0.0
+    groomed: float = 0.0
+    azimuths: tuple[float, float] = (0, 180)
+    heights: tuple[float, float] = (-90, 180)
+    layers: "tuple[HairStyle, ...]" = ()
 
 
 def fringe_length(azimuth: Floats, elevation: Floats) -> Floats:
@@ -109,6 +117,18 @@ def _towards(target: tuple[float, float, float]) -> Flow:
     return lambda points: unit(np.array(target) - points)
 
 
+def _falling(outwards: float) -> Flow:
+    return lambda points: unit(np.stack([outwards * np.sign(points[:, 0]), -np.ones(len(points)),
+                                         np.zeros(len(points))], 1))
+
+
+def _over_a_shoulder(points: Floats) -> Floats:
+    """Down behind the head, and to the left of the neck."""
+    target = np.stack([np.interp(points[:, 1], [6.0, 7.0, 7.6], [0.95, 0.75, 0.2]), points[:, 1] - 0.5,
+                       np.interp(points[:, 1], [6.0, 6.7, 7.6], [0.25, -0.2, -1.0])], 1)
+    return unit(target - points)
+
+
 def _from_crown(points: Floats) -> Floats:
     return unit((points - CROWN) * [1, 0.6, 1])
 
@@ -148,8 +168,18 @@ HAIR_STYLES: dict[str, HairStyle | None] = {
         640, _even(2.9), _from_parting(-0.06, rise=0.0, back=0.3), width=0.21, lift=0.11, segments=10, hug=0.8,
         gravity=3.0, jitter=0.03, curl=0.025, turns=1.2, fray=0.15, cut=5.8, curtain=66, covers_ears=True),
     "tied_back": HairStyle(
-        720, _even(0.95), _towards((0, 7.75, -0.7)), width=0.13, lift=0.05, segments=6, stand=0.05, hug=1.0,
-        jitter=0.015, pull=0.6),
+        1000, _even(1.1), _towards((0, 7.9, -0.8)), width=0.11, lift=0.11, segments=7, stand=0.06, hug=1.0,
+        jitter=0.012, pull=0.6, recession=-0.3, groomed=1.0, layers=(
+            HairStyle(  # soft hair along the hairline
+                420, _even(0.42), _towards((0, 7.75, -0.7)), width=0.035, lift=0.04, segments=7, stand=0.05, hug=1.0,
+                jitter=0.10, pull=0.5, recession=-0.3, spread=0.5, azimuths=(0, 100), heights=(-5, 5)),
+            HairStyle(  # strands that have come loose in front of the ears
+                12, _even(0.6), _falling(0.0), width=0.04, lift=0.03, segments=7, stand=0.15, gravity=2.5, jitter=0.10,
+                pull=0.2, spread=0.6, fray=0.2, curl=0.03, turns=1.3, recession=-0.3, azimuths=(60, 92), heights=(-4, 6)),
+            HairStyle(  # a tail behind the neck
+                60, _even(2.4), _over_a_shoulder, width=0.16, lift=0.10, segments=7, stand=0.2, hug=0.0, gravity=1.2,
+                jitter=0.05, pull=0.5, spread=0.25, curl=0.03, turns=1.0, recession=-0.3, fray=0.3,
+                azimuths=(150, 180), heights=(2, 60)))),
     "curly": HairStyle(
         640, _short(0.50, 0.60), _from_parting(-0.12, rise=0.5, back=0.0), width=0.11, lift=0.16, segments=9,
         stand=0.45, gravity=1.6, jitter=0.2, curl=0.055, turns=2.4, columns=CURLY, curtain=60, covers_ears=True),
@@ -158,5 +188,5 @@ HAIR_STYLES: dict[str, HairStyle | None] = {
         curl=0.05, turns=1.6, columns=CURLY),
     "receding": HairStyle(
         800, _short(0.20, 0.08), _upswept(0.15), width=0.11, lift=0.04, segments=4, stand=0.35, jitter=0.16,
-        spread=0.3, recedes=True),
+        spread=0.3, recession=1.0),
 }

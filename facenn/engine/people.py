@@ -116,7 +116,7 @@ DRAWN_CAUSES = ("weight", "long face", "large nose", "full lips", "open eyes")
 HAIR_WEIGHTS: dict[str, tuple[float, float]] = {
     "bald": (0.005, 0.08), "buzz": (0.01, 0.24), "crop": (0.07, 0.34), "slick": (0.03, 0.12),
     "side_part": (0.08, 0.26), "fringe": (0.14, 0.08), "bob": (0.32, 0.02), "long": (0.42, 0.04),
-    "tied_back": (0.30, 0.03), "curly": (0.20, 0.12), "afro": (0.01, 0.01), "receding": (0.0, 0.08)}
+    "tied_back": (0.30, 0.01), "curly": (0.20, 0.12), "afro": (0.01, 0.01), "receding": (0.0, 0.08)}
 BROW_WEIGHTS: dict[str, tuple[float, float]] = {
     "natural": (0.36, 0.36), "arched": (0.26, 0.04), "bushy": (0.03, 0.18), "straight": (0.14, 0.20),
     "angled": (0.10, 0.10), "drooping": (0.06, 0.09), "short": (0.05, 0.06), "thin": (0.12, 0.01)}

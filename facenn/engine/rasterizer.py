@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 f4 = np.float32
+BOUNCE = f4(0.45)  # share of the light that skin throws back
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
@@ -135,21 +136,23 @@ def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_sc
                 if z <= shadow[min(max(row + dy, 0), side - 1), min(max(column + dx, 0), side - 1)]:
                     hits += f4(1)
         lit = hits / f4(SHADOW_SAMPLES)
+        if kind == SKIN:  # what is hidden from the sky still sees lit skin
+            is_open = is_open / (f4(1) - BOUNCE * (f4(1) - is_open))
         up = ny * f4(0.5) + f4(0.5)
-        red = ambient[0] * (f4(0.24) + f4(0.20) * up) * is_open
-        green = ambient[1] * (f4(0.20) + f4(0.25) * up) * is_open
-        blue = ambient[2] * (f4(0.19) + f4(0.30) * up) * is_open
+        red = ambient[0] * (f4(0.28) + f4(0.16) * up) * is_open
+        green = ambient[1] * (f4(0.26) + f4(0.19) * up) * is_open
+        blue = ambient[2] * (f4(0.26) + f4(0.22) * up) * is_open
         if kind != HAIR:
-            wrap0 = f4(0.24) if kind == SKIN else f4(0.1)
-            wrap1 = f4(0.16) if kind == SKIN else f4(0.1)
-            wrap2 = f4(0.1)
+            wrap0 = f4(0.22) if kind == SKIN else f4(0.1)
+            wrap1 = f4(0.18) if kind == SKIN else f4(0.1)
+            wrap2 = f4(0.15) if kind == SKIN else f4(0.1)
             for light in range(4):
                 facing = nx * directions[light, 0] + ny * directions[light, 1] + nz * directions[light, 2]
-                share0 = share1 = share2 = f4(0.3) + f4(0.7) * is_open
+                share0 = share1 = share2 = f4(0.4) + f4(0.6) * is_open
                 if light == 0:
                     share0 *= f4(1) + (lit - f4(1)) * f4(0.62)
-                    share1 *= f4(1) + (lit - f4(1)) * f4(0.72)
-                    share2 *= f4(1) + (lit - f4(1)) * f4(0.76)
+                    share1 *= f4(1) + (lit - f4(1)) * f4(0.65)
+                    share2 *= f4(1) + (lit - f4(1)) * f4(0.67)
                 around0, around1, around2 = f4(1) + wrap0, f4(1) + wrap1, f4(1) + wrap2
                 red += f4(0.46) * colours[light, 0] * share0 * clamp01((facing + wrap0) / around0) / around0
                 green += f4(0.46) * colours[light, 1] * share1 * clamp01((facing + wrap1) / around1) / around1

@@ -61,7 +61,7 @@ HAIRLINE_RANGE = 40.0  # degrees above the hairline that SCALP and RECEDED reach
 COLOURS = 8
 # entries of the look's strength table
 (LIP_STRENGTH, BLUSH_STRENGTH, SHADOW_STRENGTH, LINER_STRENGTH, FRECKLE_STRENGTH, MOLE_STRENGTH, CIRCLE_STRENGTH,
- STUBBLE_STRENGTH, MOUSTACHE_STRENGTH, CHIN_STRENGTH, JAW_STRENGTH, SCALP_STRENGTH, HAIRLINE, RECEDES,
+ STUBBLE_STRENGTH, MOUSTACHE_STRENGTH, CHIN_STRENGTH, JAW_STRENGTH, SCALP_STRENGTH, HAIRLINE, RECESSION,
  FLUSH_STRENGTH, MOTTLE_STRENGTH, PORE_STRENGTH, OIL, LIP_TONE, LIP_GLOSS, BROW_DENSITY, BROW_THICKNESS,
  BROW_LENGTH, BROW_DEPTH, IRIS_SIZE, LASH_STRENGTH, FIRST_ZONE) = range(27)
 STRENGTHS = FIRST_ZONE + len(ZONES)
@@ -94,9 +94,10 @@ TANGENT, STRAND, BRIGHT, OF_STRAND, WHITE = PAINT, PAINT + 3, MOTTLED, FLUSHED, 
 # what skin takes from, or leaves of, red, green and blue light
 HOLLOW, SPOT, RING = ((f4(0.60), f4(0.72), f4(0.70)), (f4(0.35), f4(0.5), f4(0.6)), (f4(0.30), f4(0.38), f4(0.28)))
 FLUSHES, BLUSHES = (f4(1.12), f4(0.72), f4(0.70)), (f4(1.08), f4(0.55), f4(0.55))
-LIP, LIP_DARKER, INSIDE = ((f4(1.00), f4(0.72), f4(0.86)), (f4(0.40), f4(0.50), f4(0.50)),
-                           (f4(0.45), f4(0.12), f4(0.12)))
-DEEP_MOUTH, TEETH = (f4(0.16), f4(0.07), f4(0.07)), (f4(0.66), f4(0.60), f4(0.52))
+LIP, LIP_DARKER = (f4(1.00), f4(0.69), f4(0.83)), (f4(0.40), f4(0.50), f4(0.50))
+LIP_OF_DARK_SKIN = (f4(0.98), f4(0.98), f4(1.24))
+INSIDE, DEEP_MOUTH, TEETH = ((f4(0.48), f4(0.18), f4(0.20)), (f4(0.20), f4(0.10), f4(0.11)),
+                             (f4(0.66), f4(0.60), f4(0.52)))
 
 _linear = np.linspace(0, 8, 4096) * 0.72
 _filmic = (_linear * (2.51 * _linear + 0.03)) / (_linear * (2.43 * _linear + 0.59) + 0.14)
@@ -194,8 +195,9 @@ def _skin_label(S: Floats, lane: int, texture: Bytes, strengths: Floats) -> int:
     u, v = S[_at(U, lane)], S[_at(V, lane)]
     label = _nearest(texture, u, v, LABEL)
     if strengths[SCALP_STRENGTH] > f4(0) and label != EAR_LABEL:
-        above = _nearest(texture, u, v, RECEDED if strengths[RECEDES] > f4(0) else SCALP)
-        if _scalp(f4(above) / f4(255), strengths[HAIRLINE]) > SCALP_SEEN:
+        even, receded = f4(_nearest(texture, u, v, SCALP)), f4(_nearest(texture, u, v, RECEDED))
+        above = even + strengths[RECESSION] * (receded - even)
+        if _scalp(above / f4(255), strengths[HAIRLINE]) > SCALP_SEEN:
             return HAIR_LABEL
     return label
 
@@ -228,7 +230,7 @@ def _cover_skin(S: Floats, count: int, strengths: Floats) -> None:
     flushed = (f4(1.0) + f4(0.4) * strengths[BLUSH_STRENGTH]) * strengths[FLUSH_STRENGTH]
     mottled, unshaven, pored = strengths[MOTTLE_STRENGTH], strengths[STUBBLE_STRENGTH], strengths[PORE_STRENGTH]
     jaw, chin, moustache = strengths[JAW_STRENGTH], strengths[CHIN_STRENGTH], strengths[MOUSTACHE_STRENGTH]
-    hairy, offset, recedes = strengths[SCALP_STRENGTH], strengths[HAIRLINE], strengths[RECEDES] > f4(0)
+    hairy, offset, recedes = strengths[SCALP_STRENGTH], strengths[HAIRLINE], strengths[RECESSION]
     for i in range(count):
         S[_at(MOTTLED, i)] = _signed(S[_at(TEXEL + MOTTLE, i)]) * mottled
         S[_at(FLUSHED, i)] = _signed(S[_at(TEXEL + FLUSH, i)]) * flushed
@@ -237,7 +239,8 @@ def _cover_skin(S: Floats, count: int, strengths: Floats) -> None:
         S[_at(STUBBLE, i)] = grows * (f4(0.25) + f4(0.5) * S[_at(TEXEL + DOTS, i)]) * unshaven
         beard = max(on_jaw * jaw, max(on_chin * chin, on_lip * moustache))
         S[_at(BEARD, i)] = clamp01(beard * (f4(0.85) + f4(0.30) * strand))
-        scalp = _scalp(S[_at(TEXEL + RECEDED, i)] if recedes else S[_at(TEXEL + SCALP, i)], offset)
+        even = S[_at(TEXEL + SCALP, i)]
+        scalp = _scalp(even + recedes * (S[_at(TEXEL + RECEDED, i)] - even), offset)
         S[_at(PAINTED_HAIR, i)] = clamp01(scalp * (f4(0.90) + f4(0.15) * strand)) * hairy
         pores, line = pored * (f4(1) - scalp * hairy), S[_at(LINE, i)]
         S[_at(LEANS_X, i)] = _signed(S[_at(PAINT + LEAN_X, i)]) * line + _signed(S[_at(TEXEL + PORES_X, i)]) * pores
@@ -257,7 +260,8 @@ def _albedo(S: Floats, count: int, colours: Floats, strengths: Floats) -> None:
     for c in range(3):
         tone, hair, shadow = colours[TONE, c], colours[HAIR_COLOUR, c], colours[SHADOW_COLOUR, c]
         hollow, spot = HOLLOW[c], SPOT[c]
-        lip = _mix(tone * (LIP[c] - LIP_DARKER[c] * strengths[LIP_TONE]), colours[LIP_COLOUR, c],
+        natural = _mix(LIP_OF_DARK_SKIN[c], LIP[c], colours[TONE, 1] * f4(5))
+        lip = _mix(tone * (natural - LIP_DARKER[c] * strengths[LIP_TONE]), colours[LIP_COLOUR, c],
                    strengths[LIP_STRENGTH])
         flushed, blushed, inside, ring = tone * FLUSHES[c], tone * BLUSHES[c], tone * INSIDE[c], RING[c] * circles
         freckle, mole = spot * freckles * (f4(0.4) + f4(0.6) * pale), moles * (f4(0.4) + f4(0.8) * spot)

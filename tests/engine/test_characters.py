@@ -62,7 +62,7 @@ def test_every_slider_changes_the_head_or_the_look(head: Head, slider: Slider) -
 def test_every_random_face_has_a_valid_look(name: str) -> None:
     chosen = character(name)
     assert chosen.schema.character == name
-    wide = [shading.FLUSH_STRENGTH, shading.HAIRLINE]
+    wide = [shading.FLUSH_STRENGTH, shading.HAIRLINE, shading.RECESSION]
     for seed in range(50):
         drawn = chosen.look(chosen.schema.to_named(chosen.schema.sample(np.random.default_rng(seed))))
         assert drawn.brow_style in BROW_STYLES
@@ -74,6 +74,7 @@ def test_every_random_face_has_a_valid_look(name: str) -> None:
         assert ((paint >= 0) & (paint <= 1)).all()
         assert 0 <= drawn.strengths[shading.FLUSH_STRENGTH] <= 2
         assert abs(drawn.strengths[shading.HAIRLINE]) <= HAIRLINE_REACH
+        assert abs(drawn.strengths[shading.RECESSION]) <= 1
 
 
 def test_classic_looks_as_the_bald_neutral_portrait_but_for_its_colours() -> None:
@@ -129,8 +130,11 @@ def test_scalp_is_painted_under_all_hair_but_not_on_bald_heads() -> None:
     assert all(painted.values())
 
 
-def test_temples_recede_with_receding_hair_alone() -> None:
-    assert [s for s in HAIR_STYLES if look(hair__style=s).strengths[shading.RECEDES] > 0] == ["receding"]
+def test_temples_recede_with_receding_hair_alone_and_are_round_where_it_is_tied_back() -> None:
+    recession = {s: look(hair__style=s).strengths[shading.RECESSION] for s in HAIR_STYLES}
+    assert recession.pop("receding") == 1
+    assert recession.pop("tied_back") < 0
+    assert not any(recession.values())
 
 
 def test_hairline_is_neutral_in_the_middle_and_rises_with_its_slider() -> None:

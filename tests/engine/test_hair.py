@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def cards(head: Head, skin: Part, style: HairStyle) -> HairCards:
 def test_hair_styles_come_in_the_order_of_the_editor() -> None:
     assert tuple(HAIR_STYLES) == ORDER
     assert [name for name, style in HAIR_STYLES.items() if style is None] == ["bald", "buzz"]
-    assert [name for name, style in GROWN.items() if style.recedes] == ["receding"]
+    assert [name for name, style in GROWN.items() if style.recession > 0] == ["receding"]
 
 
 def test_cards_are_whole_ribbons_on_the_strand_texture(cards: HairCards, style: HairStyle) -> None:
@@ -166,3 +168,37 @@ def test_lash_texture_grows_from_the_top_and_is_longer_above_the_eye() -> None:
     assert upper[:4, :500].min() > 200
     assert upper.astype(float).sum() > 3 * lower.astype(float).sum() > 0
     assert upper[-1].max() == 0
+
+
+def test_a_tail_falls_beside_the_neck_where_hair_is_tied_back(head: Head, skin: Part) -> None:
+    def beside_the_neck(name: str) -> int:
+        cards = grown(head, skin, GROWN[name])
+        x, y, _ = (cards.positions_of @ head.base + cards.offset).T
+        return int(((np.abs(x) > 0.55) & (y > 6) & (y < 6.6)).sum())
+
+    assert beside_the_neck("tied_back") > 50
+    assert beside_the_neck("slick") == 0
+
+
+def test_layers_grow_beside_the_style_that_has_them(head: Head, skin: Part) -> None:
+    style = GROWN["tied_back"]
+    alone, layer = (grown(head, skin, replace(s, layers=())) for s in (style, style.layers[0]))
+    both = grown(head, skin, replace(style, layers=style.layers[:1]))
+    assert len(both.uv) == pytest.approx(len(alone.uv) + len(layer.uv), rel=0.02)
+    assert set(np.unique(both.triangles)) == set(range(len(both.uv)))
+
+
+def test_roots_stay_between_the_azimuths_and_heights_of_a_layer(head: Head, skin: Part) -> None:
+    style = replace(GROWN["crop"], azimuths=(20, 60), heights=(-5, 15), hug=0, curtain=0)
+    cards = grown(head, skin, style)
+    roots = (cards.positions_of @ head.base + cards.offset)[::2 * (style.segments + 1)]
+    azimuth, _ = azimuth_elevation(roots - SKULL)
+    assert azimuth.min() > 15
+    assert azimuth.max() < 65
+    assert -9 < cards.root_height.min() < cards.root_height.max() < 22  # a triangle reaches beyond its middle
+
+
+def test_groomed_hair_lies_more_evenly(head: Head, skin: Part) -> None:
+    style = replace(GROWN["tied_back"], layers=())
+    loose, groomed = (grown(head, skin, replace(style, groomed=g)).occlusion.std() for g in (0.0, 1.0))
+    assert groomed < loose

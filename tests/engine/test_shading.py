@@ -224,7 +224,15 @@ def test_receding_hair_has_a_hairline_of_its_own() -> None:
     texture = bare_skin()
     texture[..., shading.SCALP], texture[..., shading.RECEDED] = degrees(10), degrees(-10)
     assert label_of(shade([SKIN] * 4, texture=texture, strengths=strength(SCALP_STRENGTH=0.9))) == "hair"
-    assert label_of(shade([SKIN] * 4, texture=texture, strengths=strength(SCALP_STRENGTH=0.9, RECEDES=1))) == "skin"
+    assert label_of(shade([SKIN] * 4, texture=texture, strengths=strength(SCALP_STRENGTH=0.9, RECESSION=1))) == "skin"
+
+
+@pytest.mark.parametrize(("recession", "expected"), [(-0.3, "hair"), (0, "skin"), (0.3, "skin")])
+def test_rounder_temples_have_a_lower_hairline(recession: float, expected: str) -> None:
+    texture = bare_skin()
+    texture[..., shading.SCALP], texture[..., shading.RECEDED] = degrees(-4), degrees(-24)
+    strengths = strength(SCALP_STRENGTH=0.9, RECESSION=recession)
+    assert label_of(shade([SKIN] * 4, texture=texture, strengths=strengths)) == expected
 
 
 @pytest.mark.parametrize("kind", [SKIN, EYE, MOUTH, CLOTH])
