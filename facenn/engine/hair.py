@@ -128,7 +128,8 @@ def _march(style: HairStyle, roots: _Roots, surface: _Surface, generator: np.ran
     upright, tangent = _upright(style, roots), _along(wanted, roots.normals)
     direction = unit(tangent * (1 - upright) + roots.normals * upright + lean)
     overlap = OVERLAP * max(style.hug, style.curtain > 0) * smoothstep(2, 6, roots.height)[:, None]
-    inside = (1 - 0.6 * style.groomed) * style.hug * lift * smoothstep(4, 10, roots.height)  # roots that no hairline shows
+    inside = (1 - 0.6 * style.groomed) * style.hug * lift  # of roots that no hairline shows
+    inside *= smoothstep(4, 10, roots.height)
     point, normal = roots.points - tangent * overlap, roots.normals
     line = [point + normal * (0.005 + inside)[:, None]]
     for k in range(1, style.segments + 1):

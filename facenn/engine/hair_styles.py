@@ -175,7 +175,8 @@ HAIR_STYLES: dict[str, HairStyle | None] = {
                 jitter=0.10, pull=0.5, recession=-0.3, spread=0.5, azimuths=(0, 100), heights=(-5, 5)),
             HairStyle(  # strands that have come loose in front of the ears
                 12, _even(0.6), _falling(0.0), width=0.04, lift=0.03, segments=7, stand=0.15, gravity=2.5, jitter=0.10,
-                pull=0.2, spread=0.6, fray=0.2, curl=0.03, turns=1.3, recession=-0.3, azimuths=(60, 92), heights=(-4, 6)),
+                pull=0.2, spread=0.6, fray=0.2, curl=0.03, turns=1.3, recession=-0.3, azimuths=(60, 92),
+                heights=(-4, 6)),
             HairStyle(  # a tail behind the neck
                 60, _even(2.4), _over_a_shoulder, width=0.16, lift=0.10, segments=7, stand=0.2, hug=0.0, gravity=1.2,
                 jitter=0.05, pull=0.5, spread=0.25, curl=0.03, turns=1.0, recession=-0.3, fray=0.3,
