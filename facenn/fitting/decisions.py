@@ -1,6 +1,6 @@
-"""What a fit through an Imitator decides rather than descends to: where it starts, choices, and the colour of hair."""
+"""What a fit through an Imitator decides: where it starts, choices, and the colours of hair and irises."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -8,14 +8,16 @@ from torch import Tensor
 
 from facenn.fitting.critic import Critic, draw
 from facenn.fitting.face import coarse
-from facenn.fitting.kin import HAIR, Relatives, hair_columns, rarity
+from facenn.fitting.kin import HAIR, IRISES, Relatives, hair_columns, rarity
+from facenn.fitting.sight import iris_colour
 from facenn.fitting.target import Target
+from facenn.images import SIDE
 from facenn.losses import colour_loss
 from facenn.schedule import quadratic_decay
 from facenn.schema import ParameterSchema, Vector
 
-COLOURING, COLOURING_RATE, FLOOR = 16, 0.1, 0.002  # steps of hair alone, their learning rates from start to end
-PULL = 0.02  # loss of sliders of hair that are as far from usual as can be: small differences shall not make hair red
+COLOURING, COLOURING_RATE, FLOOR = 16, 0.1, 0.002  # steps of a colour, their learning rates from start to end
+PULL = 0.02  # loss of sliders of a colour that are as far from usual as can be: small differences shall not make hair red
 RARE = 0.002  # loss that an option costs which a third of the people wear, about
 
 
@@ -41,7 +43,7 @@ def best_start(critic: Critic, target: Target, candidates: Vector, schema: Param
 @torch.no_grad()
 def decided(critic: Critic, target: Target, vector: Tensor, squares: Tensor, kin: Relatives, schema: ParameterSchema
             ) -> Tensor:
-    """(P,) the same face with the best option of each choice, one after the other, and with the best hair.
+    """(P,) the same face with the best option of each choice, one after the other, the best hair, and irises.
 
     Args:
         critic: draws and compares.
@@ -62,29 +64,50 @@ def decided(critic: Critic, target: Target, vector: Tensor, squares: Tensor, kin
         chosen: Tensor = tried[(torch.cat(totals) + RARE * rare).argmin()]
         return chosen
 
-    sliders = [i for i in hair_columns(schema) if i < len(schema.sliders) and not kin.lock.held[i]]
-    # before its style: hair that reaches too far could hide in the wall's colour
-    vector = _coloured(critic, target, vector, sliders, kin)
+    def coloured(vector: Tensor) -> Tensor:
+        sliders = _free(HAIR, schema, kin)
+        return _fitted(critic, vector, sliders, kin, hair_loss) if target.hair_weights.any() else vector
+
+    def hair_loss(drawn: Tensor) -> Tensor:
+        return colour_loss(coarse(drawn), target.colours, weights=target.hair_weights)
+
+    def iris_loss(drawn: Tensor) -> Tensor:
+        return (iris_colour(drawn, points) - target.irises).abs().mean(1)
+
+    vector = coloured(vector)  # before its style: hair that reaches too far could hide in the wall's colour
     for choice in schema.choices:
         where = schema.slices[choice.name]
         if not kin.lock.held[where].any():
             tried = vector.repeat(len(choice.options), 1)
             tried[:, where] = torch.eye(len(choice.options)).to(vector)
             vector = best(tried, by_colour=choice.group == HAIR)
-    return _coloured(critic, target, vector, sliders, kin)
+    vector = coloured(vector)
+    points = critic.losses(target, vector[None], squares)[1][..., :2] / SIDE
+    return _fitted(critic, vector, _free(IRISES, schema, kin), kin, iris_loss)
 
 
-def _coloured(critic: Critic, target: Target, vector: Tensor, sliders: Sequence[int], kin: Relatives) -> Tensor:
-    """(P,) the same face with some sliders moved until the coarse colours around it are most like the photo's.
+def decided_columns(schema: ParameterSchema) -> list[int]:
+    """Numbers of the parameters that ``decided`` decides."""
+    irises = [i for i, s in enumerate(schema.sliders) if s.group == IRISES]
+    return sorted({*range(len(schema.sliders), schema.size), *hair_columns(schema), *irises})
+
+
+def _free(group: str, schema: ParameterSchema, kin: Relatives) -> list[int]:
+    """Numbers of a group's sliders that are not locked."""
+    return [i for i, s in enumerate(schema.sliders) if s.group == group and not kin.lock.held[i]]
+
+
+def _fitted(critic: Critic, vector: Tensor, sliders: Sequence[int], kin: Relatives,
+            loss_in: Callable[[Tensor], Tensor]) -> Tensor:
+    """(P,) the same face with some sliders moved until a loss of its picture is least.
 
     Starts at the best of the face's own and its relatives' sliders, and is pulled towards what is usual among them.
     """
     def loss_of(values: Tensor) -> Tensor:
         moved = vector.index_copy(0, torch.tensor(sliders, device=vector.device), values)
-        colour = colour_loss(coarse(draw(critic.imitator, moved[None])), target.colours, weights=target.hair_weights)
-        return colour + PULL * (values - usual).square().mean()
+        return loss_in(draw(critic.imitator, moved[None])) + PULL * (values - usual).square().mean()
 
-    if not sliders or not target.hair_weights.any():
+    if not sliders:
         return vector
     usual = torch.from_numpy(kin.usual[sliders]).to(vector)
     tried = torch.cat([vector[None, sliders], torch.from_numpy(kin.candidates[:, sliders]).to(vector)])

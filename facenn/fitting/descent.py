@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from facenn.fitting.critic import Critic, Weights
-from facenn.fitting.decisions import FLOOR, best_start, decided, to_array
-from facenn.fitting.kin import HAIR, Relatives, hair_columns, kin_of_all
+from facenn.fitting.decisions import FLOOR, best_start, decided, decided_columns, to_array
+from facenn.fitting.kin import HAIR, Relatives, kin_of_all
 from facenn.fitting.locks import Lock
 from facenn.fitting.target import Target
 from facenn.losses import prior_loss
@@ -46,7 +46,8 @@ def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Fro
     Starts at the best of some random people of the same sex and about the same age, then Adam on the sliders, clamped
     to [0, 1] after each step, and on logits of the choices, whose softmax blends the options. Before the last steps
     each choice becomes the option that looks best, hair by its colours alone: a recognition network would rather hide
-    a forehead under it. What is settled, see ``facenn.fitting.kin``, is that of the candidates.
+    a forehead under it. The colours of hair and irises become the photo's. What is settled, see
+    ``facenn.fitting.kin``, is that of the candidates.
 
     Args:
         target: the B photos; they do not influence each other.
@@ -126,8 +127,8 @@ class _Faces:
         return torch.where(self._held[photos], self._values[photos], torch.cat([self.values[photos], *blends], 1))
 
     def decide(self, vectors: Tensor) -> None:
-        """From now on choices and hair are those of (B, P) parameters."""
-        columns = [*range(self._sliders, self._schema.size), *hair_columns(self._schema)]
+        """From now on choices, hair and irises are those of (B, P) parameters."""
+        columns = decided_columns(self._schema)
         self._held[:, columns] = True
         self._values[:, columns] = vectors[:, columns]
 

@@ -12,11 +12,16 @@ BROWN = np.array([1.43, 0.96, 0.61], np.float32)  # of a drawn brown iris, in pa
 
 
 def with_clear_irises(photo: Sights) -> Sights:
-    """What is seen in photos, but for the colour of the irises: without the grey that is mirrored in them.
+    """What is seen in photos, but for the colour of the irises: without the grey that is mirrored in them."""
+    return replace(photo, iris=cleared(photo.iris))
 
-    The colours are moved away from grey. Nobody has irises that are dark and not brown.
+
+def cleared(irises: Floats) -> Floats:
+    """(B, 3) colours of irises in photos without what is mirrored in them: moved away from grey.
+
+    Nobody has irises that are dark and not brown.
     """
-    mean = photo.iris.mean(1, keepdims=True)
+    mean = irises.mean(1, keepdims=True)
     sure = np.clip((DARK - mean) / (DARK - DARKEST), 0, 1)
-    clear: Floats = (1 - sure) * (mean + GAIN * (photo.iris - mean)) + sure * mean * BROWN
-    return replace(photo, iris=clear)
+    clear: Floats = (1 - sure) * (mean + GAIN * (irises - mean)) + sure * mean * BROWN
+    return clear

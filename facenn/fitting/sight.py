@@ -154,10 +154,11 @@ class Eyes:
     def see_at(self, pictures: Tensor, landmarks: Tensor, *, hair: Tensor | None = None) -> Sights:
         """Look at faces whose landmarks, (B, 478, 2 or 3) in pixels, are known; see ``see``."""
         embedding = self.recognizers.embed(pictures, landmarks)
-        points = (landmarks[..., :2] / SIDE).numpy().astype(np.float32)
+        parts = landmarks[..., :2] / SIDE
+        points = parts.numpy().astype(np.float32)
         smooth = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
         skin = colours_at(smooth, self.layout.places(points))
-        iris = iris_colour(colours_at(pictures, iris_places(points)))
+        iris = iris_colour(pictures, parts).numpy()
         pixels = pictures.movedim(1, -1).numpy()
         masks = (np.stack([hair_in_photo(one, at) for one, at in zip(pixels, points, strict=True)]) if hair is None
                  else hair.numpy())
@@ -168,28 +169,36 @@ class Eyes:
 
 def colours_at(pictures: Tensor, places: Floats) -> Floats:
     """(B, T, 3) colours of pictures (B, 3, S, S) at places (B, T, 2), as parts of their side."""
-    at = torch.from_numpy(places)[:, :, None] * 2 - 1
-    colours = F.grid_sample(pictures, at, align_corners=False, padding_mode="border")[..., 0]
-    found: Floats = colours.mT.contiguous().numpy()
+    found: Floats = sampled(pictures, torch.from_numpy(places)).contiguous().numpy()
     return found
 
 
-def iris_places(points: Floats) -> Floats:
+def sampled(pictures: Tensor, places: Tensor) -> Tensor:
+    """As ``colours_at``, of tensors."""
+    at = places[:, :, None] * 2 - 1
+    return F.grid_sample(pictures, at, align_corners=False, padding_mode="border")[..., 0].mT
+
+
+def iris_places(points: Tensor) -> Tensor:
     """(B, 478, 2) landmarks -> (B, T, 2) spots on the sides of both irises."""
     turns = np.deg2rad([*IRIS_TURNS, *(180 - t for t in IRIS_TURNS)])
-    spots = np.concatenate([r * np.stack([np.cos(turns), np.sin(turns)], -1) for r in IRIS_RADII]).astype(np.float32)
+    spots = points.new_tensor(np.concatenate([r * np.stack([np.cos(turns), np.sin(turns)], -1) for r in IRIS_RADII]))
     places = []
     for middle, *border in IRISES:
-        centre = points[:, middle, None]
-        radius = np.linalg.norm(points[:, border] - centre, axis=-1).mean(1)
+        centre = points[:, [middle]]
+        radius = (points[:, border] - centre).norm(dim=-1).mean(1)
         places.append(centre + radius[:, None, None] * spots)
-    return np.concatenate(places, 1)
+    return torch.cat(places, 1)
 
 
-def iris_colour(seen: Floats) -> Floats:
-    """(B, 3) mean of spots (B, T, 3) without the darker and the lighter quarter: lashes, pupils, lamps, sclera."""
-    order = np.argsort(seen @ LUMINANCE, 1)
-    quarter = seen.shape[1] // 4
-    middle = np.take_along_axis(seen, order[:, quarter:-quarter, None], 1)
-    colour: Floats = middle.mean(1)
-    return colour
+def iris_colour(pictures: Tensor, points: Tensor) -> Tensor:
+    """(B, 3) of both irises without the darker and the lighter quarter: lashes, pupils, lamps, sclera.
+
+    Args:
+        pictures: (B, 3, S, S) RGB; the colours are differentiable in them.
+        points: (B, 478, 2) landmarks as parts of the pictures' side.
+    """
+    seen = sampled(pictures, iris_places(points))
+    order = (seen.detach() @ seen.new_tensor(LUMINANCE)).argsort(1)
+    quarter = order.shape[1] // 4
+    return seen.gather(1, order[:, quarter:-quarter, None].expand(-1, -1, 3)).mean(1)

@@ -10,6 +10,8 @@ from torch.nn import functional as F
 
 from facenn.fitting.face import CELLS, FACE_OVAL, cells_inside, coarse
 from facenn.fitting.hair import FEWEST, hair_colour, surfaces_in_photo, surroundings
+from facenn.fitting.irises import cleared
+from facenn.fitting.sight import iris_colour
 from facenn.networks.frozen import Frozen
 from facenn.networks.traits import Traits
 
@@ -30,6 +32,7 @@ class Target:
         hair_weights: (B, CELLS, CELLS), of the head around the face alone: the colour of hair is that of brows and
             beards, too, and would be chosen for them.
         outline_weights: (B, CELLS, CELLS), with the wall: what tells which hair reaches how far.
+        irises: (B, 3) their colour as an engine would draw it.
         traits: B times sex and age.
     """
 
@@ -39,6 +42,7 @@ class Target:
     colour_weights: Tensor
     hair_weights: Tensor
     outline_weights: Tensor
+    irises: Tensor
     traits: tuple[Traits, ...]
 
     def __len__(self) -> int:
@@ -70,10 +74,12 @@ def see(pictures: Tensor, landmarks: Tensor, frozen: Frozen, *, wall: Tensor) ->
     around, head, behind = (torch.stack(part) for part in zip(*seen, strict=True))
     weights, hair = torch.maximum(faces, HEAD_WEIGHT * head), head * (1 - faces)
     colours = torch.where(faces[:, None] > 0, coarse(pictures), around)
+    mirroring = iris_colour(pictures, landmarks[..., :2] / pictures.shape[-1])
+    irises = torch.from_numpy(cleared(mirroring.cpu().numpy())).to(pictures)
     traits = tuple(frozen.traits.of(picture[None], points[None])
                    for picture, points in zip(pictures, landmarks, strict=True))
     return Target(frozen.ensemble.embed(pictures, landmarks), landmarks, colours, weights, hair,
-                  torch.maximum(weights, WALL_WEIGHT * behind), traits)
+                  torch.maximum(weights, WALL_WEIGHT * behind), irises, traits)
 
 
 def _around(picture: Tensor, landmarks: Tensor, wall: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from facenn.fitting import decisions
 from facenn.fitting.critic import Critic, Weights
-from facenn.fitting.decisions import best_start, decided
+from facenn.fitting.decisions import best_start, decided, decided_columns
 from facenn.fitting.face import CELLS
 from facenn.fitting.kin import Relatives, kin_of_all
 from facenn.fitting.locks import Lock
@@ -18,7 +18,7 @@ from facenn.networks.traits import Traits
 from facenn.schema import Vector
 from tests.fitting.conftest import SCHEMA
 
-HAIR = SCHEMA.columns.index("hair.lightness")
+HAIR, IRIS = SCHEMA.columns.index("hair.lightness"), SCHEMA.columns.index("iris.lightness")
 
 
 class Finder:
@@ -43,7 +43,7 @@ class Looks(Critic):
                              for name, value in self.wanted.items()]).sum(0)
         reach = float(target.colour_weights.mean())  # the longest hair looks best where the outline does not count
         style = vectors[:, SCHEMA.slices["hair.style"]] @ torch.tensor([0.2, 0.0, 0.8 * reach - 0.4])
-        return {"identity": apart, "colour": style + (vectors[:, HAIR] - 0.8).abs()}, squares
+        return {"identity": apart, "colour": style + (vectors[:, HAIR] - 0.8).abs()}, target.landmarks
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         return terms["identity"]
@@ -58,13 +58,18 @@ def looks(wanted: Mapping[str, float]) -> Looks:
 def target() -> Target:
     cells = torch.ones(1, CELLS, CELLS)
     return Target(torch.zeros(1, 2), torch.zeros(1, 478, 3), torch.full((1, 3, CELLS, CELLS), 0.8), 0.1 * cells, cells,
-                  cells, (Traits(True, 30),))
+                  cells, torch.full((1, 3), 0.3), (Traits(True, 30),))
 
 
 @pytest.fixture(autouse=True)
-def _drawing_of_hair_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decisions, "draw", lambda imitator, vectors: vectors[:, HAIR, None, None, None].expand(
-        -1, 3, CELLS, CELLS))
+def _drawing_of_hair_and_irises_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw(imitator: Any, vectors: Tensor) -> Tensor:
+        pictures = vectors[:, HAIR, None, None, None].repeat(1, 3, CELLS, CELLS)
+        pictures[..., 0, 0] = vectors[:, IRIS, None]
+        return pictures
+
+    monkeypatch.setattr(decisions, "draw", draw)
+    monkeypatch.setattr(decisions, "iris_colour", lambda pictures, points: pictures[..., 0, 0])
 
 
 def relatives(lock: Lock) -> Relatives:
@@ -96,6 +101,17 @@ def test_options_are_those_that_look_best_and_hair_goes_by_its_colours(target: T
     assert decide(target, brows="brow.style:thin")["brow.style"] == "thin"
     assert found["hair.lightness"] == pytest.approx(0.8, abs=0.03)
     assert found["skin.tone"] == 0.5
+
+
+def test_irises_have_the_photos_colour_unless_they_are_locked(target: Target) -> None:
+    assert decide(target)["iris.lightness"] == pytest.approx(0.3, abs=0.03)
+    assert decide(target, "iris.lightness=0.9")["iris.lightness"] == pytest.approx(0.9)
+
+
+def test_what_is_decided_is_choices_hair_and_irises() -> None:
+    names = [SCHEMA.columns[i] for i in decided_columns(SCHEMA)]
+    assert [n for n in names if ":" not in n] == ["hair.lightness", "iris.lightness"]
+    assert sum(":" in n for n in names) == SCHEMA.size - len(SCHEMA.sliders)
 
 
 def test_options_and_hair_that_are_locked_stay(target: Target) -> None:

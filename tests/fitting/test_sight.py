@@ -78,14 +78,27 @@ def test_eyes_see_brown_irises_and_brown_hair_in_a_photo(eyes: Eyes, photo: Tens
     assert seen.cover[0, above + 4, beside] < 0.2
 
 
-def test_iris_colour_ignores_lamps_and_pupils() -> None:
-    seen = np.full((1, 40, 3), (0.3, 0.2, 0.1), np.float32)
-    seen[0, :8], seen[0, 30:] = 1, 0
-    assert iris_colour(seen) == pytest.approx(np.array([[0.3, 0.2, 0.1]]))
+def test_iris_colour_ignores_lamps_and_pupils_and_follows_the_picture() -> None:
+    brown = torch.tensor([0.3, 0.2, 0.1])
+    points = torch.zeros(1, 478, 2)
+    for (middle, *border), x in zip(IRISES, (0.25, 0.75), strict=True):
+        points[:, middle] = torch.tensor([x, 0.5])
+        points[:, border] = points[:, [middle]] + torch.tensor([[0.2, 0], [0, 0.2], [-0.2, 0], [0, -0.2]])
+    picture = brown[None, :, None, None].repeat(1, 1, SIDE, SIDE)
+    places = (iris_places(points)[0] * SIDE).long()
+    for k, light in [(k, 1.0) for k in range(4)] + [(k, 0.0) for k in range(31, 36)]:
+        x, y = places[k].tolist()
+        picture[..., y - 1:y + 2, x - 1:x + 2] = light
+    picture.requires_grad_()
+    colour = iris_colour(picture, points)
+    assert colour.detach().numpy() == pytest.approx(brown[None].numpy())
+    torch.autograd.backward(colour.sum())
+    assert picture.grad is not None
+    assert picture.grad.sum() == pytest.approx(3, rel=1e-4)
 
 
 def test_iris_places_lie_within_the_irises(reference: Floats) -> None:
-    places = iris_places(reference[None])[0].reshape(2, -1, 2)
+    places = iris_places(torch.from_numpy(reference[None]))[0].reshape(2, -1, 2).numpy()
     for spots, (middle, *border) in zip(places, IRISES, strict=True):
         radius = np.linalg.norm(reference[border] - reference[middle], axis=1).mean()
         assert np.linalg.norm(spots - reference[middle], axis=1).max() < 0.8 * radius
