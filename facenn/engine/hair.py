@@ -1,6 +1,6 @@
 """Hair as cards grown on the neutral head and carried along by the sliders."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import grey_closing
 from scipy.spatial import cKDTree
 
+from facenn.engine.hair_roots import Roots, spread_roots
 from facenn.engine.hair_styles import HairStyle, fringe_length
-from facenn.engine.head import SKULL, Head, Part, azimuth_elevation, hairline, recession
+from facenn.engine.head import SKULL, Head, Part, azimuth_elevation
 from facenn.engine.mesh import smoothstep, unit
 from facenn.engine.strands import CARD_COLUMNS, CURLY
 
 Floats = NDArray[np.floating]
 
-LOWEST_ROOT = -8.0  # degrees above the hairline: how far a hairline may be lowered
 OVERLAP = 0.07  # decimetres by which lying hair starts behind its root, so that a parting is closed
 CELL = 0.04  # decimetres a side, of the grid that tells what is behind the head
 
@@ -44,19 +44,6 @@ class HairCards:
 
 
 @dataclass(frozen=True)
-class _Roots:
-    """Where cards leave the scalp; angles in degrees."""
-
-    points: Floats
-    normals: Floats
-    azimuth: Floats
-    elevation: Floats
-    height: Floats  # above the hairline
-    layer: Floats  # 0 = innermost, 1 = outermost
-    bangs: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
 class _Surface:
     """The skin as seen by growing hair."""
 
@@ -71,37 +58,7 @@ class _Surface:
         return normal, ((points - self.points[index]) * normal).sum(1), np.asarray(distance)
 
 
-def _roots(style: HairStyle, skin: Part, ears: NDArray[np.bool_], points: Floats, normals: Floats,
-           generator: np.random.Generator) -> _Roots:
-    """Points spread evenly over the scalp inside the lowest hairline."""
-    faces = skin.position_triangles
-    corners = points[faces]
-    azimuth, elevation = azimuth_elevation(corners.mean(1) - SKULL)
-    height = _above_hairline(style, azimuth, elevation)
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    weight = area * (height > LOWEST_ROOT) * (corners.mean(1)[:, 1] > 6.6) * ~ears[faces].any(1)
-    weight *= (azimuth > style.azimuths[0]) & (azimuth < style.azimuths[1])
-    weight *= (height > style.heights[0]) & (height < style.heights[1])
-    weight *= 1 + 2.5 * smoothstep(14, 6, height) * (azimuth < 80)  # at the hairline no cards come from before
-    even = (np.arange(style.cards) + generator.random(style.cards)) / style.cards
-    chosen = faces[np.searchsorted(np.cumsum(weight) / weight.sum(), even)]
-    corner = generator.dirichlet([1, 1, 1], style.cards)[..., None]
-    roots = (points[chosen] * corner).sum(1)
-    azimuth, elevation = azimuth_elevation(roots - SKULL)
-    height = _above_hairline(style, azimuth, elevation)
-    bangs = (azimuth < 44) & (elevation > 22) & (elevation < 62) & (generator.random(style.cards) < style.bangs)
-    layer = generator.random(style.cards) ** 0.6
-    layer += style.groomed * 0.6 * (1 - layer)
-    return _Roots(roots, unit((normals[chosen] * corner).sum(1)), azimuth, elevation, height, layer, bangs)
-
-
-def _above_hairline(style: HairStyle, azimuth: Floats, elevation: Floats) -> Floats:
-    """Degrees by which directions lie above the style's hairline."""
-    height: Floats = elevation - hairline(azimuth) - style.recession * recession(azimuth)
-    return height
-
-
-def _lengths(style: HairStyle, roots: _Roots, generator: np.random.Generator) -> Floats:
+def _lengths(style: HairStyle, roots: Roots, generator: np.random.Generator) -> Floats:
     """(K,) lengths of the cards; a fringe is cut more evenly than other hair."""
     length = np.where(roots.bangs, fringe_length(roots.azimuth, roots.elevation),
                       style.length(roots.azimuth, roots.elevation))
@@ -109,14 +66,14 @@ def _lengths(style: HairStyle, roots: _Roots, generator: np.random.Generator) ->
     return varied
 
 
-def _upright(style: HairStyle, roots: _Roots) -> Floats:
+def _upright(style: HairStyle, roots: Roots) -> Floats:
     """(K, 1) how much cards leave the scalp along the normal; straight hair lies flatter at the sides."""
     flat_sides = 0.0 if style.columns == CURLY else 0.65
     share: Floats = style.stand * (1 - flat_sides * smoothstep(30, 0, roots.elevation))[:, None]
     return share
 
 
-def _march(style: HairStyle, roots: _Roots, surface: _Surface, generator: np.random.Generator) -> Floats:
+def _march(style: HairStyle, roots: Roots, surface: _Surface, generator: np.random.Generator) -> Floats:
     """(K, segments + 1, 3) centre lines: along the flow and gravity, at their layer's distance from the skin."""
     count, length, bangs = len(roots.points), _lengths(style, roots, generator), roots.bangs[:, None]
     share = np.linspace(0.55, 1.45, style.segments) / style.segments  # short steps where the head is round
@@ -218,7 +175,7 @@ def _behind_head(lines: Floats, points: Floats) -> NDArray[np.bool_]:
     return whole
 
 
-def _openness(style: HairStyle, roots: _Roots, lines: Floats, generator: np.random.Generator) -> Floats:
+def _openness(style: HairStyle, roots: Roots, lines: Floats, generator: np.random.Generator) -> Floats:
     """(K, P) how open each point of the centre lines is to the light, 0..1."""
     along = np.linspace(0, 1, lines.shape[1])
     layer = 0.42 + 0.58 * roots.layer[:, None] ** 0.8
@@ -279,7 +236,8 @@ def grow(head: Head, skin: Part, ears: NDArray[np.bool_], style: HairStyle, gene
         style: what to grow.
         generator: of all randomness.
     """
-    grown = [_grow_layer(head, skin, ears, layer, generator) for layer in (style, *style.layers)]
+    grown = [_grow_layer(head, skin, ears, layer, generator)
+             for layer in (style, *(replace(layer, recession=style.recession) for layer in style.layers))]
     starts = np.cumsum([0, *(len(g.uv) for g in grown[:-1])])
     triangles = np.concatenate([g.triangles + s for g, s in zip(grown, starts, strict=True)]).astype(np.int32)
     reach = np.concatenate([(g.positions_of @ head.base + g.offset)[g.triangles, 2].max(1) for g in grown])
@@ -293,9 +251,10 @@ def grow(head: Head, skin: Part, ears: NDArray[np.bool_], style: HairStyle, gene
 
 def _grow_layer(head: Head, skin: Part, ears: NDArray[np.bool_], style: HairStyle, generator: np.random.Generator
                 ) -> HairCards:
+    """The cards of a style without its layers, not yet sorted."""
     points = skin.positions_of @ head.base
     normals = skin.normals(points)
-    roots = _roots(style, skin, ears, points, normals, generator)
+    roots = spread_roots(style, skin, ears, points, normals, generator)
     felt = np.ones(len(points), bool) if style.covers_ears else ~ears
     surface = _Surface(points[felt], normals[felt], cKDTree(points[felt]))
     lines = _march(style, roots, surface, generator)

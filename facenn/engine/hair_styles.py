@@ -45,7 +45,7 @@ class HairStyle:
         groomed: how evenly the cards lie, 0..1: finer at the hairline, their roots below others.
         azimuths: between which the roots lie.
         heights: above the hairline between which the roots lie.
-        layers: other hair of the same head, of as many segments.
+        layers: other hair of the same head, with the same hairline; they have no layers of their own.
     """
 
     cards: int
@@ -117,9 +117,8 @@ def _towards(target: tuple[float, float, float]) -> Flow:
     return lambda points: unit(np.array(target) - points)
 
 
-def _falling(outwards: float) -> Flow:
-    return lambda points: unit(np.stack([outwards * np.sign(points[:, 0]), -np.ones(len(points)),
-                                         np.zeros(len(points))], 1))
+def _down(points: Floats) -> Floats:
+    return np.broadcast_to([0.0, -1.0, 0.0], points.shape)
 
 
 def _over_a_shoulder(points: Floats) -> Floats:
@@ -171,15 +170,14 @@ HAIR_STYLES: dict[str, HairStyle | None] = {
         1000, _even(1.1), _towards((0, 7.9, -0.8)), width=0.11, lift=0.11, segments=7, stand=0.06, hug=1.0,
         jitter=0.012, pull=0.6, recession=-0.3, groomed=1.0, layers=(
             HairStyle(  # soft hair along the hairline
-                420, _even(0.42), _towards((0, 7.75, -0.7)), width=0.035, lift=0.04, segments=7, stand=0.05, hug=1.0,
-                jitter=0.10, pull=0.5, recession=-0.3, spread=0.5, azimuths=(0, 100), heights=(-5, 5)),
+                800, _even(0.42), _towards((0, 7.75, -0.7)), width=0.035, lift=0.04, segments=7, stand=0.05, hug=1.0,
+                jitter=0.10, pull=0.5, spread=0.5, azimuths=(0, 100), heights=(-8, 13)),
             HairStyle(  # strands that have come loose in front of the ears
-                12, _even(0.6), _falling(0.0), width=0.04, lift=0.03, segments=7, stand=0.15, gravity=2.5, jitter=0.10,
-                pull=0.2, spread=0.6, fray=0.2, curl=0.03, turns=1.3, recession=-0.3, azimuths=(60, 92),
-                heights=(-4, 6)),
+                16, _even(0.6), _down, width=0.04, lift=0.03, segments=7, stand=0.15, gravity=2.5, jitter=0.10,
+                pull=0.2, spread=0.6, fray=0.2, curl=0.03, turns=1.3, azimuths=(60, 92), heights=(-4, 14)),
             HairStyle(  # a tail behind the neck
                 60, _even(2.4), _over_a_shoulder, width=0.16, lift=0.10, segments=7, stand=0.2, hug=0.0, gravity=1.2,
-                jitter=0.05, pull=0.5, spread=0.25, curl=0.03, turns=1.0, recession=-0.3, fray=0.3,
+                jitter=0.05, pull=0.5, spread=0.25, curl=0.03, turns=1.0, fray=0.3,
                 azimuths=(150, 180), heights=(2, 60)))),
     "curly": HairStyle(
         640, _short(0.50, 0.60), _from_parting(-0.12, rise=0.5, back=0.0), width=0.11, lift=0.16, segments=9,

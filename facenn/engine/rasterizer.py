@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 f4 = np.float32
-BOUNCE = f4(0.45)  # share of the light that skin throws back
+BOUNCE = f4(0.45)  # share of the light that fair skin throws back; vertices know no tone
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
@@ -124,6 +124,7 @@ def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_sc
     """Fill columns NX..LIT of the attributes: normal, diffuse light, openness, share of the key light.
 
     The light wraps around the terminator, further in red than in blue: a stand-in for scattering in skin.
+    Skin lights its own hollows, as the sum of all bounces does: openness a becomes a / (1 - BOUNCE (1 - a)).
     """
     side = shadow.shape[0]
     for i in range(normals.shape[0]):
@@ -136,7 +137,7 @@ def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_sc
                 if z <= shadow[min(max(row + dy, 0), side - 1), min(max(column + dx, 0), side - 1)]:
                     hits += f4(1)
         lit = hits / f4(SHADOW_SAMPLES)
-        if kind == SKIN:  # what is hidden from the sky still sees lit skin
+        if kind == SKIN and is_open < f4(1):  # what is hidden from the sky still sees lit skin
             is_open = is_open / (f4(1) - BOUNCE * (f4(1) - is_open))
         up = ny * f4(0.5) + f4(0.5)
         red = ambient[0] * (f4(0.28) + f4(0.16) * up) * is_open

@@ -95,7 +95,8 @@ TANGENT, STRAND, BRIGHT, OF_STRAND, WHITE = PAINT, PAINT + 3, MOTTLED, FLUSHED, 
 HOLLOW, SPOT, RING = ((f4(0.60), f4(0.72), f4(0.70)), (f4(0.35), f4(0.5), f4(0.6)), (f4(0.30), f4(0.38), f4(0.28)))
 FLUSHES, BLUSHES = (f4(1.12), f4(0.72), f4(0.70)), (f4(1.08), f4(0.55), f4(0.55))
 LIP, LIP_DARKER = (f4(1.00), f4(0.69), f4(0.83)), (f4(0.40), f4(0.50), f4(0.50))
-LIP_OF_DARK_SKIN = (f4(0.98), f4(0.98), f4(1.24))
+# Those of dark skin are hardly redder than it: measured in photos, by which tones count as dark below 0.2 of green.
+LIP_OF_DARK_SKIN, FAIR = (f4(0.98), f4(0.98), f4(1.24)), f4(5)
 INSIDE, DEEP_MOUTH, TEETH = ((f4(0.48), f4(0.18), f4(0.20)), (f4(0.20), f4(0.10), f4(0.11)),
                              (f4(0.66), f4(0.60), f4(0.52)))
 
@@ -230,7 +231,7 @@ def _cover_skin(S: Floats, count: int, strengths: Floats) -> None:
     flushed = (f4(1.0) + f4(0.4) * strengths[BLUSH_STRENGTH]) * strengths[FLUSH_STRENGTH]
     mottled, unshaven, pored = strengths[MOTTLE_STRENGTH], strengths[STUBBLE_STRENGTH], strengths[PORE_STRENGTH]
     jaw, chin, moustache = strengths[JAW_STRENGTH], strengths[CHIN_STRENGTH], strengths[MOUSTACHE_STRENGTH]
-    hairy, offset, recedes = strengths[SCALP_STRENGTH], strengths[HAIRLINE], strengths[RECESSION]
+    hairy, offset, recession = strengths[SCALP_STRENGTH], strengths[HAIRLINE], strengths[RECESSION]
     for i in range(count):
         S[_at(MOTTLED, i)] = _signed(S[_at(TEXEL + MOTTLE, i)]) * mottled
         S[_at(FLUSHED, i)] = _signed(S[_at(TEXEL + FLUSH, i)]) * flushed
@@ -240,7 +241,7 @@ def _cover_skin(S: Floats, count: int, strengths: Floats) -> None:
         beard = max(on_jaw * jaw, max(on_chin * chin, on_lip * moustache))
         S[_at(BEARD, i)] = clamp01(beard * (f4(0.85) + f4(0.30) * strand))
         even = S[_at(TEXEL + SCALP, i)]
-        scalp = _scalp(even + recedes * (S[_at(TEXEL + RECEDED, i)] - even), offset)
+        scalp = _scalp(even + recession * (S[_at(TEXEL + RECEDED, i)] - even), offset)
         S[_at(PAINTED_HAIR, i)] = clamp01(scalp * (f4(0.90) + f4(0.15) * strand)) * hairy
         pores, line = pored * (f4(1) - scalp * hairy), S[_at(LINE, i)]
         S[_at(LEANS_X, i)] = _signed(S[_at(PAINT + LEAN_X, i)]) * line + _signed(S[_at(TEXEL + PORES_X, i)]) * pores
@@ -260,7 +261,7 @@ def _albedo(S: Floats, count: int, colours: Floats, strengths: Floats) -> None:
     for c in range(3):
         tone, hair, shadow = colours[TONE, c], colours[HAIR_COLOUR, c], colours[SHADOW_COLOUR, c]
         hollow, spot = HOLLOW[c], SPOT[c]
-        natural = _mix(LIP_OF_DARK_SKIN[c], LIP[c], colours[TONE, 1] * f4(5))
+        natural = _mix(LIP_OF_DARK_SKIN[c], LIP[c], colours[TONE, 1] * FAIR)
         lip = _mix(tone * (natural - LIP_DARKER[c] * strengths[LIP_TONE]), colours[LIP_COLOUR, c],
                    strengths[LIP_STRENGTH])
         flushed, blushed, inside, ring = tone * FLUSHES[c], tone * BLUSHES[c], tone * INSIDE[c], RING[c] * circles

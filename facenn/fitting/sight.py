@@ -1,4 +1,7 @@
-"""What a fit on the engine compares of two pictures: who it is, where points are, how skin, irises and hair look."""
+"""What a fit on the engine compares of two pictures: who it is, where points are, how skin, irises and hair look.
+
+The colour of irises is what a fit through an Imitator compares, too.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -174,7 +177,7 @@ def colours_at(pictures: Tensor, places: Floats) -> Floats:
 
 
 def sampled(pictures: Tensor, places: Tensor) -> Tensor:
-    """As ``colours_at``, of tensors."""
+    """(B, T, 3) colours of pictures (B, 3, S, S) at places (B, T, 2); differentiable in both."""
     at = places[:, :, None] * 2 - 1
     return F.grid_sample(pictures, at, align_corners=False, padding_mode="border")[..., 0].mT
 
