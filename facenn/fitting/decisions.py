@@ -9,9 +9,7 @@ from torch import Tensor
 from facenn.fitting.critic import Critic, draw
 from facenn.fitting.face import coarse
 from facenn.fitting.kin import HAIR, IRISES, Relatives, hair_columns, rarity
-from facenn.fitting.sight import iris_colour
-from facenn.fitting.target import Target
-from facenn.images import SIDE
+from facenn.fitting.target import Target, irises_in
 from facenn.losses import colour_loss
 from facenn.schedule import quadratic_decay
 from facenn.schema import ParameterSchema, Vector
@@ -50,8 +48,8 @@ def decided(critic: Critic, target: Target, vector: Tensor, squares: Tensor, kin
         target: one photo.
         vector: (P,) parameters, choices as probabilities.
         squares: where the face is looked for in the pictures.
-        kin: people like this one, whose hair is tried as well; what few of them wear has to look better by a little.
-            What is locked for them stays.
+        kin: people like this one, whose hair and irises are tried as well; what few of them wear has to look better by
+            a little. What is locked for them stays.
         schema: what the parameters mean.
     """
     outlined = replace(target, colour_weights=target.outline_weights)
@@ -64,32 +62,41 @@ def decided(critic: Critic, target: Target, vector: Tensor, squares: Tensor, kin
         chosen: Tensor = tried[(torch.cat(totals) + RARE * rare).argmin()]
         return chosen
 
-    def coloured(vector: Tensor) -> Tensor:
-        sliders = _free(HAIR, schema, kin)
-        return _fitted(critic, vector, sliders, kin, hair_loss) if target.hair_weights.any() else vector
-
-    def hair_loss(drawn: Tensor) -> Tensor:
-        return colour_loss(coarse(drawn), target.colours, weights=target.hair_weights)
-
-    def iris_loss(drawn: Tensor) -> Tensor:
-        return (iris_colour(drawn, points) - target.irises).abs().mean(1)
-
-    vector = coloured(vector)  # before its style: hair that reaches too far could hide in the wall's colour
+    # before its style: hair that reaches too far could hide in the wall's colour
+    vector = _with_hair_colour(critic, target, vector, kin, schema)
     for choice in schema.choices:
         where = schema.slices[choice.name]
         if not kin.lock.held[where].any():
             tried = vector.repeat(len(choice.options), 1)
             tried[:, where] = torch.eye(len(choice.options)).to(vector)
             vector = best(tried, by_colour=choice.group == HAIR)
-    vector = coloured(vector)
-    points = critic.losses(target, vector[None], squares)[1][..., :2] / SIDE
-    return _fitted(critic, vector, _free(IRISES, schema, kin), kin, iris_loss)
+    return _with_irises(critic, target, _with_hair_colour(critic, target, vector, kin, schema), squares, kin, schema)
 
 
 def decided_columns(schema: ParameterSchema) -> list[int]:
     """Numbers of the parameters that ``decided`` decides."""
     irises = [i for i, s in enumerate(schema.sliders) if s.group == IRISES]
     return sorted({*range(len(schema.sliders), schema.size), *hair_columns(schema), *irises})
+
+
+def _with_hair_colour(critic: Critic, target: Target, vector: Tensor, kin: Relatives, schema: ParameterSchema
+                      ) -> Tensor:
+    """(P,) the same face with hair whose coarse colours are most like the photo's."""
+    def loss_in(drawn: Tensor) -> Tensor:
+        return colour_loss(coarse(drawn), target.colours, weights=target.hair_weights)
+
+    return _fitted(critic, vector, _free(HAIR, schema, kin), kin, loss_in) if target.hair_weights.any() else vector
+
+
+def _with_irises(critic: Critic, target: Target, vector: Tensor, squares: Tensor, kin: Relatives,
+                 schema: ParameterSchema) -> Tensor:
+    """(P,) the same face with irises of the photo's colour: a recognition network would make dark eyes olive."""
+    def loss_in(drawn: Tensor) -> Tensor:
+        return (irises_in(drawn, points) - target.irises).abs().mean(1)
+
+    free = _free(IRISES, schema, kin)
+    points = critic.frozen.finder.landmarks(draw(critic.imitator, vector[None]), squares)[0] if free else squares
+    return _fitted(critic, vector, free, kin, loss_in)
 
 
 def _free(group: str, schema: ParameterSchema, kin: Relatives) -> list[int]:

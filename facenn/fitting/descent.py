@@ -9,7 +9,7 @@ from torch import Tensor
 
 from facenn.fitting.critic import Critic, Weights
 from facenn.fitting.decisions import FLOOR, best_start, decided, decided_columns, to_array
-from facenn.fitting.kin import HAIR, Relatives, kin_of_all
+from facenn.fitting.kin import HAIR, IRISES, Relatives, kin_of_all
 from facenn.fitting.locks import Lock
 from facenn.fitting.target import Target
 from facenn.losses import prior_loss
@@ -70,8 +70,8 @@ def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Fro
                                   {"params": [faces.logits], "scale": LOGIT_RATE}])
     mean, whitening = (torch.from_numpy(np.stack([getattr(one.population, name) for one in kin])).to(target.embedding)
                        for name in ("mean", "whitening"))
-    # whatever hair somebody has is usual
-    hair = torch.tensor([slider.group == HAIR for slider in schema.sliders], device=mean.device)
+    # whatever hair and irises somebody has are usual
+    coloured = torch.tensor([slider.group in (HAIR, IRISES) for slider in schema.sliders], device=mean.device)
     parts = _parts(target)
     squares = frozen.finder.square(target.landmarks)
     history: dict[str, list[list[float]]] = {}
@@ -88,7 +88,7 @@ def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Fro
         for photos in parts:
             vectors = faces.vectors(photos)
             terms, landmarks = critic.losses(target.take(photos), vectors, squares[photos])
-            terms["prior"] = prior_loss(torch.where(hair, mean[photos], vectors[:, :len(schema.sliders)]),
+            terms["prior"] = prior_loss(torch.where(coloured, mean[photos], vectors[:, :len(schema.sliders)]),
                                         mean[photos], whitening[photos])
             terms["total"] = critic.total(terms)
             torch.autograd.backward(terms["total"].sum())

@@ -15,7 +15,7 @@ from facenn.fitting.sight import iris_colour
 from facenn.networks.frozen import Frozen
 from facenn.networks.traits import Traits
 
-SEEN_SIDE = 256  # pixels in which the wall is looked for
+SEEN_SIDE = 256  # pixels in which wall and irises are looked for
 HEAD_WEIGHT, WALL_WEIGHT = 0.6, 0.3  # of cells around the face, beside 1 of those in it
 
 
@@ -32,7 +32,7 @@ class Target:
         hair_weights: (B, CELLS, CELLS), of the head around the face alone: the colour of hair is that of brows and
             beards, too, and would be chosen for them.
         outline_weights: (B, CELLS, CELLS), with the wall: what tells which hair reaches how far.
-        irises: (B, 3) their colour as an engine would draw it.
+        irises: (B, 3) their colour as the embedded engine would draw it: other engines may have livelier ones.
         traits: B times sex and age.
     """
 
@@ -74,12 +74,22 @@ def see(pictures: Tensor, landmarks: Tensor, frozen: Frozen, *, wall: Tensor) ->
     around, head, behind = (torch.stack(part) for part in zip(*seen, strict=True))
     weights, hair = torch.maximum(faces, HEAD_WEIGHT * head), head * (1 - faces)
     colours = torch.where(faces[:, None] > 0, coarse(pictures), around)
-    mirroring = iris_colour(pictures, landmarks[..., :2] / pictures.shape[-1])
-    irises = torch.from_numpy(cleared(mirroring.cpu().numpy())).to(pictures)
+    irises = torch.from_numpy(cleared(irises_in(pictures, landmarks).cpu().numpy())).to(pictures)
     traits = tuple(frozen.traits.of(picture[None], points[None])
                    for picture, points in zip(pictures, landmarks, strict=True))
     return Target(frozen.ensemble.embed(pictures, landmarks), landmarks, colours, weights, hair,
                   torch.maximum(weights, WALL_WEIGHT * behind), irises, traits)
+
+
+def irises_in(pictures: Tensor, landmarks: Tensor) -> Tensor:
+    """(B, 3) colour of the irises of pictures (B, 3, SIDE, SIDE), in which it is differentiable.
+
+    Args:
+        pictures: RGB in [0, 1].
+        landmarks: (B, 478, 3) in their pixels.
+    """
+    side = pictures.shape[-1]
+    return iris_colour(F.avg_pool2d(pictures, side // SEEN_SIDE), landmarks[..., :2] / side)
 
 
 def _around(picture: Tensor, landmarks: Tensor, wall: Tensor) -> tuple[Tensor, Tensor, Tensor]:

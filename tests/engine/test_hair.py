@@ -189,7 +189,7 @@ def test_layers_grow_beside_the_style_that_has_them(head: Head, skin: Part) -> N
 
 
 def test_roots_stay_between_the_azimuths_and_heights_of_a_layer(head: Head, skin: Part) -> None:
-    style = replace(GROWN["crop"], azimuths=(20, 60), heights=(-5, 15), hug=0, curtain=0)
+    style = replace(GROWN["crop"], azimuths=(20, 60), heights=(-5, 15))
     cards = grown(head, skin, style)
     roots = (cards.positions_of @ head.base + cards.offset)[::2 * (style.segments + 1)]
     azimuth, _ = azimuth_elevation(roots - SKULL)
@@ -198,7 +198,28 @@ def test_roots_stay_between_the_azimuths_and_heights_of_a_layer(head: Head, skin
     assert -9 < cards.root_height.min() < cards.root_height.max() < 22  # a triangle reaches beyond its middle
 
 
-def test_groomed_hair_lies_more_evenly(head: Head, skin: Part) -> None:
+def test_groomed_hair_is_finer_at_the_hairline_and_shows_no_ends_above_it(head: Head, skin: Part) -> None:
     style = replace(GROWN["tied_back"], layers=())
-    loose, groomed = (grown(head, skin, replace(style, groomed=g)).occlusion.std() for g in (0.0, 1.0))
-    assert groomed < loose
+
+    def ribbons(groomed: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Openness, and the widths of the ends of the cards at the hairline and above it."""
+        cards = grown(head, skin, replace(style, groomed=groomed))
+        points = (cards.positions_of @ head.base + cards.offset).reshape(-1, style.segments + 1, 2, 3)
+        width = np.linalg.norm(points[:, :, 1] - points[:, :, 0], axis=-1)
+        height = np.zeros(len(points))
+        height[cards.triangles[:, 0] // (2 * (style.segments + 1))] = cards.root_height
+        return cards.occlusion, width[np.abs(height) < 2], width[height > 8]
+
+    (open_, line, above), (even, fine, hidden) = ribbons(0.0), ribbons(1.0)
+    assert even.std() < open_.std()
+    assert fine[:, 3].mean() < 0.7 * line[:, 3].mean()
+    assert hidden[:, 3].mean() == pytest.approx(above[:, 3].mean(), rel=0.1)
+    assert hidden[:, [0, -1]].mean() < 0.4 * above[:, [0, -1]].mean()
+
+
+@pytest.mark.parametrize("offset", [-8, 0, 8])
+def test_soft_hair_follows_the_hairline(head: Head, skin: Part, offset: float) -> None:
+    style = GROWN["tied_back"].layers[0]
+    cards = grown(head, skin, replace(style, recession=GROWN["tied_back"].recession))
+    shown = cards.root_height[cards.root_height >= offset]
+    assert (shown < offset + 3).sum() > 20 * 2 * style.segments

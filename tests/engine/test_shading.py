@@ -235,10 +235,32 @@ def test_rounder_temples_have_a_lower_hairline(recession: float, expected: str) 
     assert label_of(shade([SKIN] * 4, texture=texture, strengths=strengths)) == expected
 
 
+def test_painted_hair_follows_rounder_temples() -> None:
+    texture = bare_skin()
+    texture[..., shading.SCALP], texture[..., shading.RECEDED] = degrees(-4), degrees(-24)
+    bare, haired = (colour_of(shade([SKIN] * 4, texture=texture, strengths=strength(SCALP_STRENGTH=1, RECESSION=r)))
+                    for r in (0, -0.5))
+    assert all(h < 0.8 * b for h, b in zip(haired, bare, strict=True))
+
+
 @pytest.mark.parametrize("kind", [SKIN, EYE, MOUTH, CLOTH])
 def test_more_light_makes_every_material_brighter(kind: int) -> None:
     dim, bright = (shade([kind] * 4, light=light) for light in (0.3, 0.6))
     assert all(b > d for b, d in zip(colour_of(bright), colour_of(dim), strict=True))
+
+
+def test_lips_of_dark_skin_are_hardly_redder_than_it() -> None:
+    def green_left(light: float) -> float:
+        """How much of the green of skin of a tone is left on lips, beside how much of the red."""
+        colours = np.full((shading.COLOURS, 3), light, np.float32)
+        texture = bare_skin()
+        skin = colour_of(shade([SKIN] * 4, texture=texture, colours=colours))
+        texture[..., shading.LIPS] = 255
+        lips = colour_of(shade([SKIN] * 4, texture=texture, colours=colours))
+        return (lips[1] / skin[1]) / (lips[0] / skin[0])
+
+    assert green_left(0.03) > 0.92
+    assert green_left(0.3) < 0.88
 
 
 @pytest.mark.parametrize(("kind", "row"), [(SKIN, shading.TONE), (CLOTH, shading.CLOTH_COLOUR),

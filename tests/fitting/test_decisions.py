@@ -15,7 +15,7 @@ from facenn.fitting.kin import Relatives, kin_of_all
 from facenn.fitting.locks import Lock
 from facenn.fitting.target import Target
 from facenn.networks.traits import Traits
-from facenn.schema import Vector
+from facenn.schema import ParameterSchema, Vector
 from tests.fitting.conftest import SCHEMA
 
 HAIR, IRIS = SCHEMA.columns.index("hair.lightness"), SCHEMA.columns.index("iris.lightness")
@@ -31,6 +31,9 @@ class Finder:
     def square(self, landmarks: Tensor) -> Tensor:
         return landmarks[:, 0]
 
+    def landmarks(self, pictures: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+        return squares, squares
+
 
 @dataclass(frozen=True)
 class Looks(Critic):
@@ -43,7 +46,7 @@ class Looks(Critic):
                              for name, value in self.wanted.items()]).sum(0)
         reach = float(target.colour_weights.mean())  # the longest hair looks best where the outline does not count
         style = vectors[:, SCHEMA.slices["hair.style"]] @ torch.tensor([0.2, 0.0, 0.8 * reach - 0.4])
-        return {"identity": apart, "colour": style + (vectors[:, HAIR] - 0.8).abs()}, target.landmarks
+        return {"identity": apart, "colour": style + (vectors[:, HAIR] - 0.8).abs()}, squares
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         return terms["identity"]
@@ -69,7 +72,7 @@ def _drawing_of_hair_and_irises_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         return pictures
 
     monkeypatch.setattr(decisions, "draw", draw)
-    monkeypatch.setattr(decisions, "iris_colour", lambda pictures, points: pictures[..., 0, 0])
+    monkeypatch.setattr(decisions, "irises_in", lambda pictures, points: pictures[..., 0, 0])
 
 
 def relatives(lock: Lock) -> Relatives:
@@ -106,6 +109,12 @@ def test_options_are_those_that_look_best_and_hair_goes_by_its_colours(target: T
 def test_irises_have_the_photos_colour_unless_they_are_locked(target: Target) -> None:
     assert decide(target)["iris.lightness"] == pytest.approx(0.3, abs=0.03)
     assert decide(target, "iris.lightness=0.9")["iris.lightness"] == pytest.approx(0.9)
+
+
+def test_characters_without_irises_have_nothing_of_them_decided() -> None:
+    plain = ParameterSchema("plain", 1, tuple(s for s in SCHEMA.sliders if s.group != "Iris"), SCHEMA.choices)
+    free = [i for i in decided_columns(plain) if i < len(plain.sliders)]
+    assert [plain.columns[i] for i in free] == ["hair.lightness"]
 
 
 def test_what_is_decided_is_choices_hair_and_irises() -> None:

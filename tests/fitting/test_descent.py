@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from facenn.fitting.critic import Weights, backdrop, draw
+from facenn.fitting.decisions import decided_columns
 from facenn.fitting.descent import FitResult, fit
-from facenn.fitting.kin import hair_columns, kin_of_all
+from facenn.fitting.kin import kin_of_all
 from facenn.fitting.locks import Lock
 from facenn.fitting.target import Target, see
 from facenn.networks.frozen import Frozen
@@ -92,7 +93,7 @@ def test_fit_of_the_imitators_own_picture_moves_towards_its_parameters(
     sliders = {slider.name: i for i, slider in enumerate(portrait.sliders)}
     # neutral, and held there: they are no matter of descent
     anybody = kin_of_all([Traits(man, 40) for man in (True, False)], portrait, Lock.of((), portrait), count=1, seed=0)
-    others = {*hair_columns(portrait), *(int(i) for one in anybody for i in np.flatnonzero(one.lock.held))}
+    others = {*decided_columns(portrait), *(int(i) for one in anybody for i in np.flatnonzero(one.lock.held))}
     planted[[i for i in sliders.values() if i % 3 == 0 and i not in others]] = 0.9
     lock = Lock.of([*(name for name, i in sliders.items() if i in others), *portrait.slices], portrait)
     picture = draw(toy_imitator, torch.from_numpy(planted)[None])

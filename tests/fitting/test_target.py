@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from facenn.fitting.face import FACE_OVAL, cells_inside, coarse
 from facenn.fitting.hair import hair_in_photo, surfaces_in_photo, surroundings
-from facenn.fitting.target import HEAD_WEIGHT, WALL_WEIGHT, Target, see
+from facenn.fitting.irises import cleared
+from facenn.fitting.target import HEAD_WEIGHT, WALL_WEIGHT, Target, irises_in, see
 from facenn.networks.frozen import Frozen
 
 WALL = torch.tensor([0.1, 0.9, 0.2])  # a colour that nothing in the photo has
@@ -50,6 +51,16 @@ def test_target_puts_the_engines_wall_behind_the_head(target: Target) -> None:
 def test_target_knows_sex_and_age(target: Target) -> None:
     traits, = target.traits
     assert not traits.man and 20 < traits.years < 50
+
+
+def test_target_has_the_irises_of_the_photo_without_what_they_mirror(target: Target, photo: Tensor, points: Tensor
+                                                                      ) -> None:
+    seen = irises_in(photo, points)
+    assert target.irises.numpy() == pytest.approx(cleared(seen.numpy()))
+    red, green, blue = seen[0].tolist()
+    assert red > green > blue
+    doubled = F.interpolate(photo, scale_factor=2.0, mode="nearest")
+    assert irises_in(doubled, points * 2).numpy() == pytest.approx(seen.numpy(), abs=0.02)
 
 
 def test_targets_are_put_together_and_taken_apart(target: Target) -> None:
