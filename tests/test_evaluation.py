@@ -99,7 +99,7 @@ def test_gap_counts_the_pixels_of_a_part_in_all_faces_alike(render: Render, froz
 def test_gap_of_landmarks_is_how_far_the_face_was_moved(render: Render, frozen: Frozen) -> None:
     picture = to_tensor(render.picture)
     gap = measure_gap([drawn(render, picture.roll(24, 2))], frozen)
-    assert gap.landmark_px == pytest.approx(24, abs=1)  # in another place the network sees a face most of a pixel off
+    assert gap.landmark_px == pytest.approx(24, abs=0.7)  # the network sees a moved face up to that far off
     assert gap.sface_distance == pytest.approx(0, abs=0.05)  # each with its own landmarks
 
 

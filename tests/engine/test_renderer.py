@@ -355,14 +355,14 @@ def dark_of_the_eyes(render: Render) -> tuple[float, float]:
         inside = (rows > low) & (rows < high)  # without lashes and the shade of the lid
         level = render.picture.mean(-1)[rows[inside], eye[inside]]
         pupil = eye[inside][level <= np.quantile(level, 0.10)]
-        found.append(float((pupil.mean() - (eye.min() + eye.max()) / 2) / np.ptp(eye)))
+        found.append(float((np.median(pupil) - (eye.min() + eye.max()) / 2) / np.ptp(eye)))  # lids have dark corners
     return found[0], found[1]
 
 
 def test_eyes_look_where_the_head_looks(engine: Engine) -> None:
     vector = face(iris__lightness=0.9, iris__hue=1.0, eyes__lashes=0.0)
     straight, right, left = (dark_of_the_eyes(engine.draw(vector, Conditions(yaw=yaw))) for yaw in (0.0, 20.0, -20.0))
-    assert straight == pytest.approx((0, 0), abs=0.14)  # the upper lid hides the top of the iris
+    assert straight == pytest.approx((0, 0), abs=0.12)
     for seen in (right, left):
         assert seen == pytest.approx(straight, abs=0.15)  # the pupil stays in the middle of its eye
 
