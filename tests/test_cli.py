@@ -184,7 +184,7 @@ def test_fit_writes_everything_that_an_artist_needs(run: Callable[..., str], pro
     preset = json.loads((project / "results/one/parameters.json").read_text())
     assert preset["character"] == "portrait"
     assert (preset["parameters"]["nose.hump"], preset["parameters"]["hair.style"]) == (0.3, "long")
-    assert len((project / "results/one/model.bytes").read_bytes()) == 4 + 4 * 159
+    assert len((project / "results/one/model.bytes").read_bytes()) == 4 + 4 * 164
 
 
 def test_fit_takes_a_folder_and_refuses_what_shows_no_face(run: Callable[..., str], project: Path,

@@ -101,7 +101,7 @@ HAIR_CHOICE = Choice("hair.style", "Hair", "Style", tuple(HAIR_STYLES), "bald")
 # Linear RGB from very light to very dark skin, chosen to span human skin under the studio light.
 SKIN_TONES = np.array([[0.62, 0.44, 0.37], [0.52, 0.335, 0.262], [0.40, 0.245, 0.178], [0.27, 0.155, 0.108],
                        [0.145, 0.082, 0.058], [0.052, 0.030, 0.023]])
-HAIR_TONES = np.array([[0.011, 0.009, 0.008], [0.035, 0.020, 0.013], [0.096, 0.054, 0.025],
+HAIR_TONES = np.array([[0.011, 0.009, 0.008], [0.035, 0.020, 0.013], [0.091, 0.059, 0.031],
                        [0.205, 0.148, 0.071], [0.40, 0.33, 0.185]])
 IRIS_HUES = np.array([[0.17, 0.070, 0.022], [0.13, 0.15, 0.055], [0.13, 0.21, 0.30]])
 LIPSTICK, EYE_SHADOW, SHIRT = (0.38, 0.05, 0.07), (0.14, 0.06, 0.05), (0.30, 0.31, 0.33)
@@ -184,7 +184,7 @@ def _classic_look(named: Named) -> Look:
 
 
 CHARACTERS: dict[str, Character] = {
-    "portrait": Character(ParameterSchema("portrait", 1, SHAPE + APPEARANCE, (BROW_CHOICE, HAIR_CHOICE)),
+    "portrait": Character(ParameterSchema("portrait", 2, SHAPE + APPEARANCE, (BROW_CHOICE, HAIR_CHOICE)),
                           _portrait_look),
     # as in the blog post of 2019: 95 continuous parameters and 8 one-hot ones, a bald head with a fixed look
     "classic": Character(ParameterSchema("classic", 1, SHAPE, (BROW_CHOICE,)), _classic_look),

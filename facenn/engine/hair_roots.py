@@ -28,7 +28,7 @@ class Roots:
 
 
 def spread_roots(style: HairStyle, skin: Part, ears: NDArray[np.bool_], points: Floats, normals: Floats,
-           generator: np.random.Generator) -> Roots:
+                 generator: np.random.Generator) -> Roots:
     """Points spread evenly over the scalp inside the lowest hairline."""
     faces = skin.position_triangles
     corners = points[faces]

@@ -14,6 +14,8 @@ Flow = Callable[[Floats], Floats]
 Length = Callable[[Floats, Floats], Floats]
 
 CROWN = np.array([0, 8.20, -0.40])
+TIE = np.array([0, 7.6, -0.8])
+BUN, BUN_RADIUS = np.array([0, 8.85, -0.2]), 0.36
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,20 @@ def _even(value: float) -> Length:
     return lambda azimuth, elevation: np.full(len(azimuth), value)
 
 
+def _over_ears(azimuth: Floats, elevation: Floats) -> Floats:
+    """A fringe, and long sides."""
+    return 0.8 * fringe_length(azimuth, elevation) + 0.35 * smoothstep(45, 70, azimuth)
+
+
+def _stepped(azimuth: Floats, elevation: Floats) -> Floats:
+    """Long on top, shorn at the sides."""
+    return 0.04 + 0.30 * smoothstep(34, 52, elevation)
+
+
+def _up(points: Floats) -> Floats:
+    return np.broadcast_to([0.0, 1.0, 0.1], points.shape)
+
+
 def _upswept(lean: float) -> Flow:
     """Up and a little aside above the forehead, down and back at the sides."""
     def flow(points: Floats) -> Floats:
@@ -132,6 +148,43 @@ def _from_crown(points: Floats) -> Floats:
     return unit((points - CROWN) * [1, 0.6, 1])
 
 
+def _forward(points: Floats) -> Floats:
+    """From the crown to the forehead, down at the sides."""
+    high = smoothstep(7.5, 7.95, points[:, 1])
+    direction = np.empty_like(points)
+    direction[:, 0] = 0.12 * high + 0.1 * np.sign(points[:, 0])
+    direction[:, 1] = -0.35 - 0.65 * (1 - high)
+    direction[:, 2] = 1.0 * high + 0.15
+    return unit(direction)
+
+
+def _across_forehead(parting: float) -> Flow:
+    """From a parting across the forehead and over the ears to the tie."""
+    def flow(points: Floats) -> Floats:
+        across, front = points[:, 0] - parting, smoothstep(-0.1, 0.7, points[:, 2])[:, None]
+        outer = smoothstep(0.35, 0.75, np.abs(points[:, 0]))
+        aside = np.empty_like(points)
+        aside[:, 0] = np.where(across < 0, -1, 1) * (1 - 0.9 * outer)
+        aside[:, 1] = np.where(across * parting < 0, -0.7, -0.3) * (1 - outer) - 0.3 * outer
+        aside[:, 2] = -0.25 - 0.75 * outer
+        return unit(unit(aside) * front + unit(TIE - points) * (1 - front))
+
+    return flow
+
+
+def _into_bun(points: Floats) -> Floats:
+    return unit(BUN - points)
+
+
+def _round_bun(points: Floats) -> Floats:
+    """To a bun on top of the head, then around it as seen from the front."""
+    out = points - BUN
+    distance = np.linalg.norm(out, axis=1, keepdims=True)
+    around = np.stack([out[:, 1], -out[:, 0], np.zeros(len(points))], 1) / distance
+    outwards = np.clip((BUN_RADIUS - distance) / 0.1, -1.5, 1.5) * out / distance
+    return unit(outwards + around * smoothstep(BUN_RADIUS + 0.2, BUN_RADIUS, distance))
+
+
 def _from_parting(parting: float, *, rise: float, back: float) -> Flow:
     """Away from a parting; ``rise`` lifts it off the forehead before it falls."""
     def flow(points: Floats) -> Floats:
@@ -144,6 +197,23 @@ def _from_parting(parting: float, *, rise: float, back: float) -> Flow:
         return unit(direction)
 
     return flow
+
+
+_LOOSE = HairStyle(  # strands that have come loose in front of the ears
+    16, _even(0.6), _down, width=0.04, lift=0.03, segments=7, stand=0.15, gravity=2.5, jitter=0.10, pull=0.2,
+    spread=0.6, fray=0.2, curl=0.03, turns=1.3, azimuths=(60, 92), heights=(-4, 14))
+_UNDER = HairStyle(  # where other hair parts
+    320, _even(0.5), _back, width=0.16, lift=0.02, segments=7, stand=0.03, hug=1.0, jitter=0.05, pull=0.5,
+    heights=(3, 90))
+_TAIL = HairStyle(  # behind the neck
+    60, _even(2.4), _over_a_shoulder, width=0.16, lift=0.10, segments=7, stand=0.2, hug=0.0, gravity=1.2, jitter=0.05,
+    pull=0.5, spread=0.25, curl=0.03, turns=1.0, fray=0.3, azimuths=(150, 180), heights=(2, 60))
+
+
+def _hairline_of(flow: Flow) -> HairStyle:
+    """Soft short hair along the hairline."""
+    return HairStyle(800, _even(0.42), flow, width=0.035, lift=0.04, segments=7, stand=0.05, hug=1.0, jitter=0.10,
+                     pull=0.5, spread=0.5, azimuths=(0, 100), heights=(-8, 13))
 
 
 HAIR_STYLES: dict[str, HairStyle | None] = {
@@ -168,17 +238,8 @@ HAIR_STYLES: dict[str, HairStyle | None] = {
         gravity=3.0, jitter=0.03, curl=0.025, turns=1.2, fray=0.15, cut=5.8, curtain=66, covers_ears=True),
     "tied_back": HairStyle(
         1000, _even(1.1), _towards((0, 7.9, -0.8)), width=0.11, lift=0.11, segments=7, stand=0.06, hug=1.0,
-        jitter=0.012, pull=0.6, recession=-0.3, groomed=1.0, layers=(
-            HairStyle(  # soft hair along the hairline
-                800, _even(0.42), _towards((0, 7.75, -0.7)), width=0.035, lift=0.04, segments=7, stand=0.05, hug=1.0,
-                jitter=0.10, pull=0.5, spread=0.5, azimuths=(0, 100), heights=(-8, 13)),
-            HairStyle(  # strands that have come loose in front of the ears
-                16, _even(0.6), _down, width=0.04, lift=0.03, segments=7, stand=0.15, gravity=2.5, jitter=0.10,
-                pull=0.2, spread=0.6, fray=0.2, curl=0.03, turns=1.3, azimuths=(60, 92), heights=(-4, 14)),
-            HairStyle(  # a tail behind the neck
-                60, _even(2.4), _over_a_shoulder, width=0.16, lift=0.10, segments=7, stand=0.2, hug=0.0, gravity=1.2,
-                jitter=0.05, pull=0.5, spread=0.25, curl=0.03, turns=1.0, fray=0.3,
-                azimuths=(150, 180), heights=(2, 60)))),
+        jitter=0.012, pull=0.6, recession=-0.3, groomed=1.0,
+        layers=(_hairline_of(_towards((0, 7.75, -0.7))), _LOOSE, _TAIL)),
     "curly": HairStyle(
         640, _short(0.50, 0.60), _from_parting(-0.12, rise=0.5, back=0.0), width=0.11, lift=0.16, segments=9,
         stand=0.45, gravity=1.6, jitter=0.2, curl=0.055, turns=2.4, columns=CURLY, curtain=60, covers_ears=True),
@@ -188,4 +249,27 @@ HAIR_STYLES: dict[str, HairStyle | None] = {
     "receding": HairStyle(
         800, _short(0.20, 0.08), _upswept(0.15), width=0.11, lift=0.04, segments=4, stand=0.35, jitter=0.16,
         spread=0.3, recession=1.0),
+    "swept": HairStyle(
+        1100, _even(1.35), _across_forehead(0.28), width=0.14, lift=0.17, segments=7, stand=0.06, hug=1.0, gravity=0.2,
+        jitter=0.02, pull=0.7, layers=(_UNDER, _LOOSE)),
+    "bun": HairStyle(
+        1000, _even(1.0), _into_bun, width=0.11, lift=0.3, segments=7, stand=0.08, hug=0.9, jitter=0.03,
+        pull=0.6, recession=-0.3, groomed=1.0, layers=(
+            _hairline_of(_into_bun),
+            HairStyle(  # the bun
+                280, _even(1.6), _round_bun, width=0.15, lift=0.1, segments=7, stand=0.5, jitter=0.12, pull=0.8,
+                fray=0.15, spread=0.4, curl=0.03, turns=1.0, heights=(30, 90)),
+            HairStyle(  # curls that hang loose beside the face
+                40, _even(1.2), _down, width=0.06, lift=0.08, segments=7, stand=0.5, gravity=1.6, jitter=0.2,
+                pull=0.2, spread=0.5, fray=0.2, curl=0.05, turns=2.2, columns=CURLY, azimuths=(62, 110),
+                heights=(0, 20)))),
+    "tousled": HairStyle(
+        1000, _short(0.34, 0.10), _forward, width=0.12, lift=0.08, segments=7, stand=0.3, gravity=0.3, jitter=0.13,
+        pull=0.45, spread=0.4, fray=0.5, layers=(_UNDER,)),
+    "mop": HairStyle(
+        900, _over_ears, _from_crown, width=0.15, lift=0.2, segments=8, stand=0.1, hug=0.7, gravity=0.5, jitter=0.06,
+        spread=0.1, fray=0.3, covers_ears=True),
+    "high_top": HairStyle(
+        800, _stepped, _up, width=0.11, lift=0.05, segments=6, stand=0.8, jitter=0.12, pull=0.1, curl=0.035,
+        turns=1.6, columns=CURLY),
 }

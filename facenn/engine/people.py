@@ -114,14 +114,15 @@ DRAWN_CAUSES = ("weight", "long face", "large nose", "full lips", "open eyes")
 
 # Weights of styles for a woman and for a man, before age and origin; a style that is not named gets OTHER.
 HAIR_WEIGHTS: dict[str, tuple[float, float]] = {
-    "bald": (0.005, 0.08), "buzz": (0.01, 0.24), "crop": (0.07, 0.34), "slick": (0.03, 0.12),
-    "side_part": (0.08, 0.26), "fringe": (0.14, 0.08), "bob": (0.32, 0.02), "long": (0.42, 0.04),
-    "tied_back": (0.30, 0.01), "curly": (0.20, 0.12), "afro": (0.01, 0.01), "receding": (0.0, 0.08)}
+    "bald": (0.005, 0.08), "buzz": (0.005, 0.20), "crop": (0.05, 0.32), "slick": (0.03, 0.12),
+    "side_part": (0.05, 0.24), "fringe": (0.07, 0.08), "bob": (0.32, 0.02), "long": (0.42, 0.04),
+    "tied_back": (0.24, 0.005), "curly": (0.18, 0.10), "afro": (0.01, 0.01), "receding": (0.0, 0.08),
+    "swept": (0.24, 0.005), "bun": (0.14, 0.005), "tousled": (0.02, 0.22), "mop": (0.02, 0.06), "high_top": (0.0, 0.01)}
 BROW_WEIGHTS: dict[str, tuple[float, float]] = {
     "natural": (0.36, 0.36), "arched": (0.26, 0.04), "bushy": (0.03, 0.18), "straight": (0.14, 0.20),
     "angled": (0.10, 0.10), "drooping": (0.06, 0.09), "short": (0.05, 0.06), "thin": (0.12, 0.01)}
 OTHER = 0.03
-STRAIGHT_STYLES = ("slick", "side_part", "fringe", "bob", "long")
+STRAIGHT_STYLES = ("slick", "side_part", "fringe", "bob", "long", "swept", "tousled", "mop")
 
 # Density of stubble, moustache, chin and jaw: lowest and highest of each way to wear a beard.
 BEARDS: dict[str, tuple[tuple[float, float], ...]] = {
@@ -298,7 +299,9 @@ def _hair_weights(person: Person) -> Weights:
     weights["curly"] *= 1 - 0.9 * person.asian + 0.8 * person.african
     weights["afro"] += (0.35 if person.woman else 0.20) * person.african**2
     weights["long"] *= 1 - 0.7 * person.ageing
+    weights["mop"] *= 1 - person.ageing
     if not person.woman:
+        weights["high_top"] += 0.20 * person.african**2 * (1 - person.ageing)
         weights["bald"] += 0.15 * person.ageing
         weights["receding"] += 0.5 * person.ageing**2
     return weights

@@ -33,8 +33,8 @@ def test_classic_has_the_103_parameters_of_the_blog_post() -> None:
 def test_portrait_adds_looks_to_the_shape_of_classic() -> None:
     schema = PORTRAIT.schema
     assert schema.sliders[:95] == character("classic").schema.sliders == SHAPE
-    assert (len(schema.sliders), schema.version) == (139, 1)
-    assert len(set(schema.columns)) == schema.size == 139 + 8 + 12
+    assert (len(schema.sliders), schema.version) == (139, 2)
+    assert len(set(schema.columns)) == schema.size == 139 + 8 + 17
     assert [c.name for c in schema.choices] == ["eyebrows.style", "hair.style"]
     assert schema.choices[0].options == tuple(BROW_STYLES)
     assert schema.choices[1].options == tuple(HAIR_STYLES)
@@ -134,6 +134,7 @@ def test_temples_recede_with_receding_hair_alone_and_are_round_where_it_is_tied_
     recession = {s: look(hair__style=s).strengths[shading.RECESSION] for s in HAIR_STYLES}
     assert recession.pop("receding") == 1
     assert recession.pop("tied_back") < 0
+    assert recession.pop("bun") < 0
     assert not any(recession.values())
 
 

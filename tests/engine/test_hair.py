@@ -9,7 +9,7 @@ from facenn.engine.head import SKULL, Head, Part, azimuth_elevation, hairline
 from facenn.engine.strands import CARD_COLUMNS, lash_texture, strand_texture
 
 ORDER = ("bald", "buzz", "crop", "slick", "side_part", "fringe", "bob", "long", "tied_back", "curly", "afro",
-         "receding")
+         "receding", "swept", "bun", "tousled", "mop", "high_top")
 GROWN = {name: style for name, style in HAIR_STYLES.items() if style is not None}
 
 
@@ -66,7 +66,7 @@ def test_cards_leave_the_face_free(cards: HairCards, head: Head) -> None:
     assert not ((z > 0.9) & (x < 0.45) & (y > 6.3) & (y < 7.5)).any()
 
 
-@pytest.mark.parametrize("name", ["slick", "side_part", "long", "tied_back"])
+@pytest.mark.parametrize("name", ["slick", "side_part", "long", "tied_back", "bun"])
 def test_hair_without_a_fringe_leaves_the_forehead_free(head: Head, skin: Part, name: str) -> None:
     cards = grown(head, skin, GROWN[name])
     positions = (cards.positions_of @ head.base + cards.offset)[cards.triangles[cards.root_height >= 0]]
@@ -178,6 +178,47 @@ def test_a_tail_falls_beside_the_neck_where_hair_is_tied_back(head: Head, skin: 
 
     assert beside_the_neck("tied_back") > 50
     assert beside_the_neck("slick") == 0
+
+
+def points_of(head: Head, skin: Part, name: str) -> np.ndarray:
+    """(3, N) vertices of a style's cards."""
+    cards = grown(head, skin, GROWN[name])
+    points: np.ndarray = (cards.positions_of @ head.base + cards.offset).T
+    return points
+
+
+def test_swept_hair_crosses_the_forehead_to_one_side(head: Head, skin: Part) -> None:
+    def lowest_in_front(name: str) -> list[float]:
+        x, y, z = points_of(head, skin, name)
+        return [y[(z > 0.8) & (side * x > 0.3) & (side * x < 0.55)].min() for side in (-1, 1)]
+
+    crossed, free = lowest_in_front("swept")
+    assert crossed < free - 0.1
+    assert crossed < lowest_in_front("tied_back")[0]
+
+
+def test_a_bun_stands_on_top_and_curls_hang_beside_the_face(head: Head, skin: Part) -> None:
+    (x, y, _), tied = points_of(head, skin, "bun"), points_of(head, skin, "tied_back")
+    top = y > tied[1].max() + 0.1
+    assert top.sum() > 500
+    assert np.abs(x[top]).mean() < 0.4
+    assert ((np.abs(x) > 0.6) & (y > 6.5) & (y < 6.9)).sum() > 40
+
+
+def test_tousled_hair_falls_into_the_forehead_and_a_mop_over_the_ears(head: Head, skin: Part) -> None:
+    def in_front(name: str) -> float:
+        x, y, z = points_of(head, skin, name)
+        return float(y[(np.abs(x) < 0.3) & (z > 0.8)].min())
+
+    assert in_front("mop") < in_front("tousled") < in_front("crop") - 0.05
+    (x, y, _), crop = points_of(head, skin, "mop"), points_of(head, skin, "crop")
+    assert y[np.abs(x) > 0.85].min() < crop[1][np.abs(crop[0]) > 0.85].min() - 0.1
+
+
+def test_a_high_top_is_long_on_top_alone(head: Head, skin: Part) -> None:
+    (x, y, _), afro = points_of(head, skin, "high_top"), points_of(head, skin, "afro")
+    assert y.max() > 8.6
+    assert np.abs(x[y < 7.8]).max() < np.abs(afro[0][afro[1] < 7.8]).max() - 0.05
 
 
 def test_layers_grow_beside_the_style_that_has_them(head: Head, skin: Part) -> None:

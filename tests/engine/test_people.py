@@ -129,6 +129,10 @@ def test_hair_weights_favour_what_people_wear() -> None:
     assert of_old["receding"] > 0.3 > 0 == of_young["receding"]
     assert of_african["afro"] > 0.3 > 0.05 > of_young["afro"]
     assert of_african["long"] < of_young["long"]
+    for name in ("swept", "bun"):
+        assert of_young[name] > 0.1 > of_old[name]
+    youth = Person(woman=False, years=20, asian=0, african=1, caucasian=0, tone=0.8, fair=False)
+    assert people._hair_weights(youth)["high_top"] > 0.1 > of_old["high_top"]
 
 
 def test_meet_finds_all_kinds_of_people() -> None:

@@ -12,7 +12,7 @@ def test_lock_takes_numbers_options_and_neutral_values(portrait: ParameterSchema
     neutral = portrait.to_named(portrait.neutral())
     assert (named["nose.hump"], named["hair.style"]) == (0.3, "long")
     assert (named["skin.tone"], named["eyebrows.style"]) == (neutral["skin.tone"], neutral["eyebrows.style"])
-    assert lock.held.sum() == 2 + 12 + 8
+    assert lock.held.sum() == 2 + 17 + 8
 
 
 def test_lock_changes_nothing_else(portrait: ParameterSchema) -> None:
@@ -32,7 +32,7 @@ def test_lock_changes_nothing_else(portrait: ParameterSchema) -> None:
     (("nose.hump=",), "for nose.hump, got ''"),
     (("nose.hump=nan",), "for nose.hump, got 'nan'"),
     (("nose.hump=large",), "for nose.hump, got 'large'"),
-    (("hair.style=bold",), r"^lock: expected an option of hair.style, got 'bold'; the nearest: bald, bob$"),
+    (("hair.style=bold",), r"^lock: expected an option of hair.style, got 'bold'; the nearest: bald, bob, tousled$"),
     (("hair.style=",), "expected an option of hair.style, got ''; there are bald, "),
     (("nose.hump=0.3", "skin.tone", "nose.hump"), "^lock: expected each parameter once, got nose.hump twice$"),
 ])
