@@ -33,7 +33,7 @@ class RenderConfig(Section):
     character: str = Field("portrait", description="Embedded character: portrait or classic")
     count: Count = Field(400, description="Pictures")
     seed: Seed = Field(1, description="Picture i depends on the seed and i alone")
-    workers: Count = Field(2, description="Processes; 470 MB of memory each")
+    workers: Count = Field(2, description="Processes; 510 MB of memory each")
     labels: bool = Field(False, description="Write label maps beside the pictures")
 
 

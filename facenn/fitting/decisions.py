@@ -16,7 +16,7 @@ from facenn.schema import ParameterSchema, Vector
 
 COLOURING, COLOURING_RATE, FLOOR = 16, 0.1, 0.002  # steps of a colour, their learning rates from start to end
 PULL = 0.02  # loss of such sliders as far from usual as can be: small differences shall not make hair red
-RARE = 0.002  # loss that an option costs which a third of the people wear, about
+RARE = 0.006  # loss that an option costs which a third of the people wear, about
 
 
 @torch.no_grad()

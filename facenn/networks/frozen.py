@@ -1,6 +1,6 @@
 """Which file holds which frozen network, and loading them from a folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,8 @@ from facenn.networks.traits import TraitsNetwork
 Device = torch.device | str
 
 SHARES = {"sface": 0.42, "faceres": 0.58}  # strangers are about as far apart to either then
+# Each sees two crops, by scale and by degrees: what pleases it in one of them alone is no likeness either.
+FRAMINGS = ((1.07, 0.0), (1.0, 12.0))
 RECOGNITION = (Path(__file__), Path(recognition.__file__))  # files on which it depends what the ensemble sees
 
 
@@ -78,7 +80,9 @@ def load_ensemble(folder: Path, device: Device = "cpu") -> Ensemble:
 
 
 def _ensemble(*members: Recognizer) -> Ensemble:
-    return Ensemble(members, tuple(SHARES[member.name] for member in members))
+    framed = [replace(member, template=member.template.framed(scale=scale, turn=turn))
+              for member in members for scale, turn in FRAMINGS]
+    return Ensemble(tuple(framed), tuple(SHARES[member.name] / len(FRAMINGS) for member in framed))
 
 
 def load_traits(folder: Path, device: Device = "cpu") -> TraitsNetwork:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,6 +23,13 @@ class Template:
 
     points: tuple[tuple[float, float], ...]
     landmarks: tuple[tuple[int, ...], ...]
+
+    def framed(self, *, scale: float, turn: float) -> "Template":
+        """The same face in the crop, but larger by a factor, and turned clockwise by degrees about its middle."""
+        points = np.array(self.points)
+        middle, angle = points.mean(0), np.deg2rad(turn)
+        turned = (points - middle) @ [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+        return Template(tuple((float(x), float(y)) for x, y in middle + scale * turned), self.landmarks)
 
 
 # OpenCV's FaceRecognizerSF::alignCrop: eye in the picture's left, in its right, nose tip, mouth corners
@@ -116,7 +124,7 @@ class Ensemble:
     """Several recognition networks as one: what pleases one of them alone is less likely to be likeness.
 
     Attributes:
-        members: networks whose metric is the cosine.
+        members: networks whose metric is the cosine; one may stand here several times, with a crop of its own each.
         shares: what each counts; they add up to 1.
     """
 

@@ -13,6 +13,7 @@ from facenn.errors import MissingFileError
 from facenn.images import read_image, to_tensor
 from facenn.networks.frozen import Frozen, load_frozen, load_recognizer, load_traits
 from facenn.networks.graph import Graph
+from facenn.networks.recognition import Template
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCES = json.loads((Path(__file__).parent / "reference.json").read_text())
@@ -80,6 +81,24 @@ def test_distance_of_sface_ignores_length_and_that_of_dlib_does_not(frozen: Froz
     assert frozen.sface.distance(face, 3 * face).abs().max() < 1e-5
     assert torch.allclose(frozen.dlib.distance(face, 3 * face), 2 * face.norm(dim=-1))
     assert torch.allclose(frozen.sface.distance(face, -face), torch.full((4,), 2.0))
+
+
+def test_a_framed_template_is_larger_and_turned_about_its_middle() -> None:
+    template = Template(((0, 0), (2, 0), (1, 3)), ((0,), (1,), (2,)))
+    framed = template.framed(scale=2, turn=90)
+    assert framed.landmarks == template.landmarks
+    assert np.array(framed.points) == pytest.approx(np.array([[3, -1], [3, 3], [-3, 1]]))
+    assert np.array(template.framed(scale=1, turn=0).points) == pytest.approx(np.array(template.points))
+
+
+def test_every_member_of_the_ensemble_sees_two_crops(frozen: Frozen) -> None:
+    members = frozen.ensemble.members
+    assert [member.name for member in members] == ["sface", "sface", "faceres", "faceres"]
+    pictures, points = torch.rand(1, 3, 64, 64), torch.rand(1, 478, 3) * 64
+    for one, other in (members[:2], members[2:]):
+        assert one.network is other.network
+        assert (one.chips(pictures, points) - other.chips(pictures, points)).abs().mean() > 0.01
+    assert sum(frozen.ensemble.shares) == pytest.approx(1)
 
 
 def test_cosines_of_an_ensemble_are_means_of_its_members(frozen: Frozen) -> None:
