@@ -68,7 +68,7 @@ def generate(folder: Path, *, name: str, count: int, seed: int, workers: int, la
              replace: bool = False, progress: Callable[[int], None]) -> tuple[list[str], Vector]:
     """Draw ``count`` random faces of a character.
 
-    Memory is about 470 MB per worker. A killed run continues where it stopped; a larger count extends a
+    Memory is about 510 MB per worker. A killed run continues where it stopped; a larger count extends a
     folder.
 
     Args:

@@ -14,8 +14,8 @@ Flow = Callable[[Floats], Floats]
 Length = Callable[[Floats, Floats], Floats]
 
 CROWN = np.array([0, 8.20, -0.40])
-TIE = np.array([0, 7.6, -0.8])
-BUN, BUN_RADIUS = np.array([0, 8.85, -0.2]), 0.36
+TIE = (0, 7.6, -0.8)
+BUN, BUN_RADIUS = (0, 8.85, -0.2), 0.36
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,10 @@ def fringe_length(azimuth: Floats, elevation: Floats) -> Floats:
     return np.maximum(np.deg2rad(elevation - end) * 1.0, 0.14)
 
 
-def _short(top: float, sides: float) -> Length:
+def _short(top: float, sides: float, *, between: tuple[float, float] = (8, 40)) -> Length:
+    """Longer on top than at the sides; between two elevations one passes into the other."""
     def length(azimuth: Floats, elevation: Floats) -> Floats:
-        upper: Floats = smoothstep(8, 40, elevation)
+        upper: Floats = smoothstep(*between, elevation)
         return sides + (top - sides) * upper
 
     return length
@@ -98,15 +99,6 @@ def _even(value: float) -> Length:
 def _over_ears(azimuth: Floats, elevation: Floats) -> Floats:
     """A fringe, and long sides."""
     return 0.8 * fringe_length(azimuth, elevation) + 0.35 * smoothstep(45, 70, azimuth)
-
-
-def _stepped(azimuth: Floats, elevation: Floats) -> Floats:
-    """Long on top, shorn at the sides."""
-    return 0.04 + 0.30 * smoothstep(34, 52, elevation)
-
-
-def _up(points: Floats) -> Floats:
-    return np.broadcast_to([0.0, 1.0, 0.1], points.shape)
 
 
 def _upswept(lean: float) -> Flow:
@@ -133,8 +125,8 @@ def _towards(target: tuple[float, float, float]) -> Flow:
     return lambda points: unit(np.array(target) - points)
 
 
-def _down(points: Floats) -> Floats:
-    return np.broadcast_to([0.0, -1.0, 0.0], points.shape)
+def _everywhere(direction: tuple[float, float, float]) -> Flow:
+    return lambda points: np.broadcast_to(np.array(direction, float), points.shape)
 
 
 def _over_a_shoulder(points: Floats) -> Floats:
@@ -160,6 +152,8 @@ def _forward(points: Floats) -> Floats:
 
 def _across_forehead(parting: float) -> Flow:
     """From a parting across the forehead and over the ears to the tie."""
+    to_tie = _towards(TIE)
+
     def flow(points: Floats) -> Floats:
         across, front = points[:, 0] - parting, smoothstep(-0.1, 0.7, points[:, 2])[:, None]
         outer = smoothstep(0.35, 0.75, np.abs(points[:, 0]))
@@ -167,13 +161,9 @@ def _across_forehead(parting: float) -> Flow:
         aside[:, 0] = np.where(across < 0, -1, 1) * (1 - 0.9 * outer)
         aside[:, 1] = np.where(across * parting < 0, -0.7, -0.3) * (1 - outer) - 0.3 * outer
         aside[:, 2] = -0.25 - 0.75 * outer
-        return unit(unit(aside) * front + unit(TIE - points) * (1 - front))
+        return unit(unit(aside) * front + to_tie(points) * (1 - front))
 
     return flow
-
-
-def _into_bun(points: Floats) -> Floats:
-    return unit(BUN - points)
 
 
 def _round_bun(points: Floats) -> Floats:
@@ -200,8 +190,8 @@ def _from_parting(parting: float, *, rise: float, back: float) -> Flow:
 
 
 _LOOSE = HairStyle(  # strands that have come loose in front of the ears
-    16, _even(0.6), _down, width=0.04, lift=0.03, segments=7, stand=0.15, gravity=2.5, jitter=0.10, pull=0.2,
-    spread=0.6, fray=0.2, curl=0.03, turns=1.3, azimuths=(60, 92), heights=(-4, 14))
+    16, _even(0.6), _everywhere((0, -1, 0)), width=0.04, lift=0.03, segments=7, stand=0.15, gravity=2.5, jitter=0.10,
+    pull=0.2, spread=0.6, fray=0.2, curl=0.03, turns=1.3, azimuths=(60, 92), heights=(-4, 14))
 _UNDER = HairStyle(  # where other hair parts
     320, _even(0.5), _back, width=0.16, lift=0.02, segments=7, stand=0.03, hug=1.0, jitter=0.05, pull=0.5,
     heights=(3, 90))
@@ -253,15 +243,15 @@ HAIR_STYLES: dict[str, HairStyle | None] = {
         1100, _even(1.35), _across_forehead(0.28), width=0.14, lift=0.17, segments=7, stand=0.06, hug=1.0, gravity=0.2,
         jitter=0.02, pull=0.7, layers=(_UNDER, _LOOSE)),
     "bun": HairStyle(
-        1000, _even(1.0), _into_bun, width=0.11, lift=0.3, segments=7, stand=0.08, hug=0.9, jitter=0.03,
+        1000, _even(1.0), _towards(BUN), width=0.11, lift=0.3, segments=7, stand=0.08, hug=0.9, jitter=0.03,
         pull=0.6, recession=-0.3, groomed=1.0, layers=(
-            _hairline_of(_into_bun),
+            _hairline_of(_towards(BUN)),
             HairStyle(  # the bun
                 280, _even(1.6), _round_bun, width=0.15, lift=0.1, segments=7, stand=0.5, jitter=0.12, pull=0.8,
                 fray=0.15, spread=0.4, curl=0.03, turns=1.0, heights=(30, 90)),
             HairStyle(  # curls that hang loose beside the face
-                40, _even(1.2), _down, width=0.06, lift=0.08, segments=7, stand=0.5, gravity=1.6, jitter=0.2,
-                pull=0.2, spread=0.5, fray=0.2, curl=0.05, turns=2.2, columns=CURLY, azimuths=(62, 110),
+                40, _even(1.2), _everywhere((0, -1, 0)), width=0.06, lift=0.08, segments=7, stand=0.5, gravity=1.6,
+                jitter=0.2, pull=0.2, spread=0.5, fray=0.2, curl=0.05, turns=2.2, columns=CURLY, azimuths=(62, 110),
                 heights=(0, 20)))),
     "tousled": HairStyle(
         1000, _short(0.34, 0.10), _forward, width=0.12, lift=0.08, segments=7, stand=0.3, gravity=0.3, jitter=0.13,
@@ -270,6 +260,6 @@ HAIR_STYLES: dict[str, HairStyle | None] = {
         900, _over_ears, _from_crown, width=0.15, lift=0.2, segments=8, stand=0.1, hug=0.7, gravity=0.5, jitter=0.06,
         spread=0.1, fray=0.3, covers_ears=True),
     "high_top": HairStyle(
-        800, _stepped, _up, width=0.11, lift=0.05, segments=6, stand=0.8, jitter=0.12, pull=0.1, curl=0.035,
-        turns=1.6, columns=CURLY),
+        800, _short(0.34, 0.04, between=(34, 52)), _everywhere((0, 1, 0.1)), width=0.11, lift=0.05, segments=6,
+        stand=0.8, jitter=0.12, pull=0.1, curl=0.035, turns=1.6, columns=CURLY),
 }

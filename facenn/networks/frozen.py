@@ -1,6 +1,7 @@
 """Which file holds which frozen network, and loading them from a folder."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +39,7 @@ class Frozen:
     dlib: Recognizer
     traits: TraitsNetwork
 
-    @property
+    @cached_property
     def ensemble(self) -> Ensemble:
         """The recognition networks that fit, as one."""
         return _ensemble(self.sface, self.faceres)

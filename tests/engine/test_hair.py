@@ -18,6 +18,13 @@ def grown(head: Head, skin: Part, style: HairStyle, seed: int = 11) -> HairCards
     return grow(head, skin, ears, style, np.random.default_rng(seed))
 
 
+def points_of(head: Head, skin: Part, name: str) -> np.ndarray:
+    """(3, N) vertices of a style's cards."""
+    cards = grown(head, skin, GROWN[name])
+    points: np.ndarray = (cards.positions_of @ head.base + cards.offset).T
+    return points
+
+
 @pytest.fixture(scope="module", params=GROWN)
 def style(request: pytest.FixtureRequest) -> HairStyle:
     return GROWN[request.param]
@@ -145,10 +152,7 @@ def test_no_card_grows_on_the_ears(head: Head, skin: Part) -> None:
 
 
 def test_longer_styles_reach_lower(head: Head, skin: Part) -> None:
-    lowest = {}
-    for name in ("crop", "bob", "long"):
-        cards = grown(head, skin, GROWN[name])
-        lowest[name] = (cards.positions_of @ head.base + cards.offset)[:, 1].min()
+    lowest = {name: points_of(head, skin, name)[1].min() for name in ("crop", "bob", "long")}
     assert lowest["long"] < lowest["bob"] < lowest["crop"]
 
 
@@ -172,19 +176,11 @@ def test_lash_texture_grows_from_the_top_and_is_longer_above_the_eye() -> None:
 
 def test_a_tail_falls_beside_the_neck_where_hair_is_tied_back(head: Head, skin: Part) -> None:
     def beside_the_neck(name: str) -> int:
-        cards = grown(head, skin, GROWN[name])
-        x, y, _ = (cards.positions_of @ head.base + cards.offset).T
+        x, y, _ = points_of(head, skin, name)
         return int(((np.abs(x) > 0.55) & (y > 6) & (y < 6.6)).sum())
 
     assert beside_the_neck("tied_back") > 50
     assert beside_the_neck("slick") == 0
-
-
-def points_of(head: Head, skin: Part, name: str) -> np.ndarray:
-    """(3, N) vertices of a style's cards."""
-    cards = grown(head, skin, GROWN[name])
-    points: np.ndarray = (cards.positions_of @ head.base + cards.offset).T
-    return points
 
 
 def test_swept_hair_crosses_the_forehead_to_one_side(head: Head, skin: Part) -> None:
