@@ -173,7 +173,7 @@ def _judged(picture: torch.Tensor, points: torch.Tensor, frozen: Frozen) -> Arra
 @torch.no_grad()
 def nearest_people(aligned: AlignedFace, library: Library, frozen: Frozen) -> dict[str, int]:
     """Who of the library is nearest to a photo, by each of two measures."""
-    embedding = frozen.ensemble.embed(aligned.picture[None], aligned.landmarks[None])[0].numpy()
+    embedding = frozen.views[0].embed(aligned.picture[None], aligned.landmarks[None])[0].numpy()
     points = superimposed(library.sights.points[:, :MESH], (aligned.landmarks[:MESH, :2] / 512).numpy())
     apart = np.square(points - (aligned.landmarks[:MESH, :2] / 512).numpy()).sum((1, 2))
     return {NEAREST: int((library.sights.embedding @ embedding).argmax()),

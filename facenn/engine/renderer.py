@@ -22,6 +22,7 @@ from facenn.engine.strands import lash_texture, strand_texture
 SIDE = 512  # pixels of a picture, unless told otherwise
 SHADOW_SIDE = 384
 HOLLOW_SHADE = np.float32(14.0)  # loss of light per decimetre that a point lies below its surroundings
+EYE_BEHIND = np.array([0, 0, 0.06], np.float32)  # decimetres: a ball that pierces its lid by less is hidden by it
 COLLAR_OFFSET = np.float32(0.035)  # decimetres by which the shirt stands off the skin
 
 
@@ -262,6 +263,10 @@ class Engine:
         triangles, material = scene.triangles[shown], scene.triangle_material[shown]
         screen, shadow_screen = np.empty_like(positions), np.empty_like(positions)
         rasterizer.project(positions, view.view, f4(2 * self._side), screen)
+        eyes = scene.vertex_material == EYE
+        behind = np.empty((int(eyes.sum()), 3), f4)
+        rasterizer.project(positions[eyes] - EYE_BEHIND, view.view, f4(2 * self._side), behind)
+        screen[eyes, 2] = behind[:, 2]
         rasterizer.project(positions, view.light, f4(SHADOW_SIDE), shadow_screen)
         shadow = np.full((SHADOW_SIDE, SHADOW_SIDE), rasterizer.FAR, f4)
         rasterizer.depth_map(shadow_screen, triangles, material, shadow)

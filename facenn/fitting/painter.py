@@ -12,7 +12,7 @@ from facenn.engine.renderer import Engine
 from facenn.errors import FormatError
 from facenn.fitting.sight import SIDE, Eyes, Floats, Layout, Sights
 from facenn.images import to_tensor
-from facenn.networks.frozen import load_ensemble, load_finder
+from facenn.networks.frozen import load_finder, load_views
 from facenn.schema import Vector
 
 HAIR = LABELS.index("hair")
@@ -23,8 +23,11 @@ PASSES = 2  # of the landmark network over pictures whose faces may be anywhere 
 class Observer(Protocol):
     """Draws parameters and says what is seen of them."""
 
-    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Sights:
-        """Sights of (B, P) parameters; landmarks are looked for near (478, 2) others, ``passes`` times."""
+    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1, view: int = 0) -> Sights:
+        """Sights of (B, P) parameters; landmarks are looked for near (478, 2) others, ``passes`` times.
+
+        The view is the number of the crops by which recognition networks tell people apart.
+        """
 
 
 @dataclass(frozen=True)
@@ -47,16 +50,16 @@ class Painter:
 
     def __init__(self, setting: Setting) -> None:
         self._engine = Engine(setting.character, side=SIDE)
-        self._eyes = Eyes(load_finder(setting.pretrained), load_ensemble(setting.pretrained),
+        self._eyes = Eyes(load_finder(setting.pretrained), load_views(setting.pretrained),
                           Layout(setting.reference))
 
-    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Sights:
+    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1, view: int = 0) -> Sights:
         """What is seen of (B, P) parameters; see ``Observer``."""
         renders = [self._engine.draw(vector) for vector in vectors]
         pictures = to_tensor(np.stack([r.picture for r in renders]))
         hair = torch.from_numpy(np.stack([r.labels == HAIR for r in renders]))
         near_pixels = torch.from_numpy(near * SIDE)[None].expand(len(vectors), -1, -1)
-        return self._eyes.see(pictures, near_pixels, hair=hair, passes=passes)
+        return self._eyes.see(pictures, near_pixels, hair=hair, passes=passes, view=view)
 
 
 def reference_points(character: str, pretrained: Path) -> Floats:

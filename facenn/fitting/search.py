@@ -33,31 +33,38 @@ class Search:
 
     Attributes:
         observer: draws and looks.
-        comparison: with the photo.
+        comparisons: with the photo, one for each view of it.
         schema: of the parameters.
         lock: parameters that stay as they are in every picture.
         near: (478, 2) landmarks near which those of the next pictures are looked for.
         usual: (P,) mean parameters of people like this one: how common each option of a choice is.
         settled: numbers of the sliders that are as such people have them in the mean.
+        view: number of the view that is compared.
         evaluations: pictures drawn so far.
         history: per term, the loss that each round ended with.
     """
 
     observer: Observer
-    comparison: Comparison
+    comparisons: Sequence[Comparison]
     schema: ParameterSchema
     lock: Lock
     near: Floats
     usual: Vector
     settled: tuple[int, ...]
+    view: int = 0
     evaluations: int = 0
     history: dict[str, list[list[float]]] = field(default_factory=dict)
+
+    @property
+    def comparison(self) -> Comparison:
+        """With the photo, as it is looked at now."""
+        return self.comparisons[self.view]
 
     def see(self, vectors: Vector, *, passes: int = 1) -> tuple[Sights, Array]:
         """What is seen of (B, P) parameters, and their (B, R) residuals."""
         vectors = self.schema.project(vectors)
         self.evaluations += len(vectors)
-        seen = self.observer.observe(vectors, self.near, passes=passes)
+        seen = self.observer.observe(vectors, self.near, passes=passes, view=self.view)
         return seen, self.comparison.residuals(seen, sliders_of(vectors, self.schema))
 
     def pick(self, vectors: Vector, *, by: Sequence[str] | None = None) -> Vector:
@@ -91,17 +98,18 @@ class Search:
         return losses
 
 
-def fit_on_engine(photo: Sights, traits: Traits, library: Library, observer: Observer, *, rounds: int,
+def fit_on_engine(photos: Sequence[Sights], traits: Traits, library: Library, observer: Observer, *, rounds: int,
                   lock: Lock, log: Log) -> tuple[FitResult, int]:
     """Parameters whose engine picture differs least from a photo.
 
     A start from the library, with hair and irises by their colours; then rounds of: every option of every choice but
     hair, a Jacobian by finite differences, one Gauss-Newton step whose dampings are tried at once, and cheap ones with
-    Broyden's update. Ends after the rounds or when a round gains little: recognition networks go on being pleased long
-    after a judge is not. Hair and irises are decided once more at the end.
+    Broyden's update. Each round looks at the next view: what pleases recognition networks in one alone is undone by the
+    others. Ends after the rounds or when a round gains little: they go on being pleased long after a judge is not. Hair
+    and irises are decided once more at the end.
 
     Args:
-        photo: what is seen in one photo.
+        photos: what is seen in one photo, one for each view of the observer; the library was seen in the first.
         traits: sex and age of the person.
         library: of the engine's character.
         observer: draws and looks; the expensive part.
@@ -113,16 +121,17 @@ def fit_on_engine(photo: Sights, traits: Traits, library: Library, observer: Obs
         What was found, and how many pictures were drawn for it.
     """
     kin = kin_of(as_locked(traits, library.schema, lock), library)
-    comparison = Comparison(photo, library.layout, kin.population)
-    search = Search(observer, comparison, library.schema, lock, library.reference, kin.peers.vectors.mean(0),
+    comparisons = [Comparison(photo, library.layout, kin.population) for photo in photos]
+    search = Search(observer, comparisons, library.schema, lock, library.reference, kin.peers.vectors.mean(0),
                     kin.settled)
-    near = kin.people.vectors[alike(kin.people, comparison, count=NEAREST)]
-    guess = Regression(kin.people).guess(photo)[0]
+    near = kin.people.vectors[alike(kin.people, search.comparison, count=NEAREST)]
+    guess = Regression(kin.people).guess(photos[0])[0]
     begun = settle(starts(near, guess, library.schema), kin, library.schema)
-    worn = kin.peers.vectors[donors(kin.peers, comparison, count=2 * NEAREST)]
+    worn = kin.peers.vectors[donors(kin.peers, search.comparison, count=2 * NEAREST)]
     vector = search.pick(begun)
     vector = with_irises(search, dressed(search, vector, worn))
     for done in range(1, rounds + 1):
+        search.view = done % len(photos)
         vector = choose_options(search, vector, hair=False)
         vector, gained = step(search, vector)
         log(done, {name: values[-1][0] for name, values in search.history.items()})

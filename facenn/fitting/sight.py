@@ -131,16 +131,17 @@ class Eyes:
 
     Attributes:
         finder: finds landmarks.
-        recognizers: tell people apart; never the one that judges fits.
+        views: tell people apart, each by crops of its own; never the one that judges fits.
         layout: which spots of the skin are looked at.
     """
 
     finder: FaceFinder
-    recognizers: Ensemble
+    views: Sequence[Ensemble]
     layout: Layout
 
     @torch.no_grad()
-    def see(self, pictures: Tensor, near: Tensor, *, hair: Tensor | None = None, passes: int = 1) -> Sights:
+    def see(self, pictures: Tensor, near: Tensor, *, hair: Tensor | None = None, passes: int = 1, view: int = 0
+            ) -> Sights:
         """Look at faces.
 
         Args:
@@ -148,15 +149,16 @@ class Eyes:
             near: (B, 478, 2 or 3) landmarks, in pixels, around which to look for those of the pictures.
             hair: (B, SIDE, SIDE) True where hair is; None to find it by its colour.
             passes: how often to look for the landmarks, each time where the last ones say.
+            view: number of the view that tells people apart.
         """
         for _ in range(passes):
             near, _ = self.finder.landmarks(pictures, self.finder.square(near))
-        return self.see_at(pictures, near, hair=hair)
+        return self.see_at(pictures, near, hair=hair, view=view)
 
     @torch.no_grad()
-    def see_at(self, pictures: Tensor, landmarks: Tensor, *, hair: Tensor | None = None) -> Sights:
+    def see_at(self, pictures: Tensor, landmarks: Tensor, *, hair: Tensor | None = None, view: int = 0) -> Sights:
         """Look at faces whose landmarks, (B, 478, 2 or 3) in pixels, are known; see ``see``."""
-        embedding = self.recognizers.embed(pictures, landmarks)
+        embedding = self.views[view].embed(pictures, landmarks)
         parts = landmarks[..., :2] / SIDE
         points = parts.numpy().astype(np.float32)
         smooth = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)

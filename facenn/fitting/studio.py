@@ -35,13 +35,13 @@ class Studio:
                  trace: TracebackType | None) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Sights:
+    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1, view: int = 0) -> Sights:
         """What is seen of (B, P) parameters; see ``Observer``."""
-        return joined(list(self.stream(vectors, near, passes=passes)))
+        return joined(list(self.stream(vectors, near, passes=passes, view=view)))
 
-    def stream(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Iterator[Sights]:
+    def stream(self, vectors: Vector, near: Floats, *, passes: int = 1, view: int = 0) -> Iterator[Sights]:
         """The same in batches of BATCH, in their order, each as soon as it is there."""
-        tasks = [self._pool.submit(_observe, vectors[k:k + BATCH], near, passes)
+        tasks = [self._pool.submit(_observe, vectors[k:k + BATCH], near, passes, view)
                  for k in range(0, len(vectors), BATCH)]
         for task in tasks:
             yield task.result()
@@ -60,5 +60,5 @@ def _ready() -> None:
     """Nothing to do but to be started."""
 
 
-def _observe(vectors: Vector, near: Floats, passes: int) -> Sights:
-    return _painters[0].observe(vectors, near, passes=passes)
+def _observe(vectors: Vector, near: Floats, passes: int, view: int) -> Sights:
+    return _painters[0].observe(vectors, near, passes=passes, view=view)

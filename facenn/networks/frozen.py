@@ -16,8 +16,9 @@ from facenn.networks.traits import TraitsNetwork
 Device = torch.device | str
 
 SHARES = {"sface": 0.42, "faceres": 0.58}  # strangers are about as far apart to either then
-# Each sees two crops, by scale and by degrees: what pleases it in one of them alone is no likeness either.
-FRAMINGS = ((1.07, 0.0), (1.0, 12.0))
+# By scale and by degrees: what pleases a network in one crop alone is no likeness either.
+FRAMINGS = ((1.07, 0.0), (1.0, 12.0), (1.0, 0.0), (0.95, -10.0))
+TOGETHER = 2  # of them that are looked at in every step of a fit which does not look at one after the other
 RECOGNITION = (Path(__file__), Path(recognition.__file__))  # files on which it depends what the ensemble sees
 
 
@@ -40,9 +41,16 @@ class Frozen:
     traits: TraitsNetwork
 
     @cached_property
+    def views(self) -> tuple[Ensemble, ...]:
+        """The recognition networks that fit, as one, for each way to crop a face."""
+        return _views(self.sface, self.faceres)
+
+    @cached_property
     def ensemble(self) -> Ensemble:
-        """The recognition networks that fit, as one."""
-        return _ensemble(self.sface, self.faceres)
+        """Some of the views as one."""
+        seen = self.views[:TOGETHER]
+        return Ensemble(tuple(member for view in seen for member in view.members),
+                        tuple(share / len(seen) for view in seen for share in view.shares))
 
 
 def load_frozen(folder: Path, device: Device = "cpu") -> Frozen:
@@ -75,15 +83,15 @@ def load_recognizer(folder: Path, name: Literal["sface", "faceres", "dlib"], dev
     return Recognizer(name, network, template, "euclidean" if name == "dlib" else "cosine")
 
 
-def load_ensemble(folder: Path, device: Device = "cpu") -> Ensemble:
-    """The recognition networks that fit, as one; see ``load_frozen``."""
-    return _ensemble(load_recognizer(folder, "sface", device), load_recognizer(folder, "faceres", device))
+def load_views(folder: Path, device: Device = "cpu") -> tuple[Ensemble, ...]:
+    """The recognition networks that fit, as one, for each way to crop a face; see ``load_frozen``."""
+    return _views(load_recognizer(folder, "sface", device), load_recognizer(folder, "faceres", device))
 
 
-def _ensemble(*members: Recognizer) -> Ensemble:
-    framed = [replace(member, template=member.template.framed(scale=scale, turn=turn))
-              for member in members for scale, turn in FRAMINGS]
-    return Ensemble(tuple(framed), tuple(SHARES[member.name] / len(FRAMINGS) for member in framed))
+def _views(*members: Recognizer) -> tuple[Ensemble, ...]:
+    shares = tuple(SHARES[member.name] for member in members)
+    return tuple(Ensemble(tuple(replace(member, template=member.template.framed(scale=scale, turn=turn))
+                                for member in members), shares) for scale, turn in FRAMINGS)
 
 
 def load_traits(folder: Path, device: Device = "cpu") -> TraitsNetwork:

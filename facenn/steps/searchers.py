@@ -142,7 +142,7 @@ class EngineSearcher:
 
     def __init__(self, config: FitConfig, library: Library, lock: Lock, observer: Observer, frozen: Frozen) -> None:
         self._config, self._library, self._lock, self._observer = config, library, lock, observer
-        self._eyes, self._traits = Eyes(frozen.finder, frozen.ensemble, library.layout), frozen.traits
+        self._eyes, self._traits = Eyes(frozen.finder, frozen.views, library.layout), frozen.traits
         self.schema, self.engine = library.schema, Engine(config.character)
         self.together, self.digest = 1, _digest(library.schema)
         self.made_by = f"Gauss-Newton on the engine, from {len(library.vectors):,} drawn people"
@@ -159,9 +159,10 @@ class EngineSearcher:
     def _search(self, aligned: AlignedFace, log: Log) -> Found:
         shrink = aligned.picture.shape[-1] // SIDE
         picture = F.avg_pool2d(aligned.picture[None].cpu(), shrink)
-        photo = with_clear_irises(self._eyes.see_at(picture, aligned.landmarks[None].cpu() / shrink))
+        photos = [with_clear_irises(self._eyes.see_at(picture, aligned.landmarks[None].cpu() / shrink, view=view))
+                  for view in range(len(self._eyes.views))]
         traits = self._traits.of(aligned.picture[None], aligned.landmarks[None])
-        result, drawn = fit_on_engine(photo, traits, self._library, self._observer,
+        result, drawn = fit_on_engine(photos, traits, self._library, self._observer,
                                       rounds=self._config.rounds, lock=self._lock, log=log)
         return _found(result, 0, None, drawn=drawn)
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
+from scipy.ndimage import label as regions_of
 
 from facenn.engine.camera import Conditions
 from facenn.engine.characters import character
@@ -124,6 +125,14 @@ def test_face_leaves_no_hole(engine: Engine) -> None:
             columns = np.flatnonzero(row)
             holes = np.diff(columns) > 1
             assert not holes[(columns[:-1] > 200) & (columns[:-1] < 312)].any()
+
+
+@pytest.mark.parametrize("seed", [34, 38])
+def test_eyeballs_do_not_show_through_their_lids(engine: Engine, seed: int) -> None:
+    """Without lashes, each eye is one region; of these two random heads the balls are larger than the lids hold."""
+    named = SCHEMA.to_named(random_face(seed)) | {"eyes.lashes": 0.0, "hair.style": "bald"}
+    _, regions = regions_of(shows(engine.draw(SCHEMA.from_named(named)), "eye"), np.ones((3, 3)))
+    assert regions == 2
 
 
 def test_neutral_head_is_symmetric(neutral: Render) -> None:

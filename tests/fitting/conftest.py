@@ -34,20 +34,24 @@ class ToyObserver:
         reference: (478, 2) landmarks of the neutral face.
         layout: of the spots.
         drawn: how many faces were looked at.
+        viewed: numbers of the views, one after the other.
     """
 
     reference: Floats
     layout: Layout
     drawn: int = 0
+    viewed: list[int] = field(default_factory=list)
     directions: Floats = field(default_factory=lambda: _noise(1, (4, 128)))
     shifts: Floats = field(default_factory=lambda: _noise(2, (4, 478, 2)))
     gaze: Floats = field(default_factory=lambda: _noise(4, (128,)))
 
-    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Sights:
+    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1, view: int = 0) -> Sights:
         self.drawn += len(vectors)
+        if self.viewed[-1:] != [view]:
+            self.viewed.append(view)
         shape, tone, light, clear = vectors[:, :4] - 0.5, vectors[:, 4], vectors[:, 5], vectors[:, 6]
         hair, brow = vectors[:, SCHEMA.slices["hair.style"]], vectors[:, SCHEMA.slices["brow.style"]]
-        embedding = 1 + shape @ self.directions + (clear[:, None] - 0.5) * self.gaze
+        embedding = np.roll(1 + shape @ self.directions + (clear[:, None] - 0.5) * self.gaze, view, axis=1)
         points = self.reference + 0.01 * np.einsum("bi,inj->bnj", shape, self.shifts)
         stripes = np.arange(len(self.layout)) % 7 == 0
         skin = (1 - 0.7 * tone)[:, None] * (1 - 0.5 * brow[:, 1:] * stripes)
@@ -61,10 +65,11 @@ class ToyObserver:
             embedding / np.linalg.norm(embedding, axis=1, keepdims=True), points,
             np.repeat(skin[..., None], 3, 2), iris, cover, colour)))
 
-    def photo(self, vector: Vector) -> Sights:
+    def photo(self, vector: Vector, *, view: int = 0) -> Sights:
         """What is seen of one face that was not drawn for a fit."""
-        seen = self.observe(vector[None], self.reference)
+        seen = self.observe(vector[None], self.reference, view=view)
         self.drawn -= 1
+        self.viewed.clear()
         return seen
 
 

@@ -26,7 +26,7 @@ class FakeStudio:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Sights:
+    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1, view: int = 0) -> Sights:
         type(self).drawn += len(vectors)
         count = len(vectors)
         return Sights(vectors[:, :100], np.tile(near, (count, 1, 1)), np.zeros((count, 5, 3), np.float32),

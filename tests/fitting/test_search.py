@@ -24,10 +24,11 @@ class Toy(Protocol):
     """The observer of the fixtures."""
 
     drawn: int
+    viewed: list[int]
 
-    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1) -> Sights: ...
+    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1, view: int = 0) -> Sights: ...
 
-    def photo(self, vector: Vector) -> Sights: ...
+    def photo(self, vector: Vector, *, view: int = 0) -> Sights: ...
 
 
 def quiet(step: int, losses: Mapping[str, float]) -> None:
@@ -36,7 +37,7 @@ def quiet(step: int, losses: Mapping[str, float]) -> None:
 
 def fitted(photo: Sights, library: Library, observer: Toy, *, rounds: int, log: Log = quiet, lock: tuple[str, ...] = ()
            ) -> tuple[FitResult, int]:
-    return fit_on_engine(photo, ANYBODY, library, observer, rounds=rounds,
+    return fit_on_engine([photo], ANYBODY, library, observer, rounds=rounds,
                          lock=Lock.of(lock, library.schema), log=log)
 
 
@@ -63,6 +64,14 @@ def test_fit_on_engine_stops_when_nothing_is_gained(observer: Toy, library: Libr
     done: list[int] = []
     fitted(observer.photo(planted), library, observer, rounds=50, log=lambda step, losses: done.append(step))
     assert 1 < len(done) < 10
+
+
+def test_each_round_compares_the_next_view_of_the_photo(observer: Toy, library: Library, planted: Vector) -> None:
+    views = [observer.photo(planted, view=view) for view in range(3)]
+    assert not np.allclose(views[0].embedding, views[1].embedding, atol=0.01)
+    found, _ = fit_on_engine(views, ANYBODY, library, observer, rounds=2, lock=Lock.of((), library.schema), log=quiet)
+    assert observer.viewed == [0, 1, 2]
+    assert np.abs(found.vectors[0] - planted)[:len(library.schema.sliders)].max() < 0.1
 
 
 def test_fit_on_engine_leaves_locked_parameters_alone(observer: Toy, library: Library, planted: Vector) -> None:
@@ -92,7 +101,7 @@ def test_irises_have_the_photos_colour_whatever_the_recognition_networks_would_l
 
 def test_what_is_settled_or_locked_is_not_free(observer: Toy, library: Library, planted: Vector) -> None:
     comparison = Comparison(observer.photo(planted), library.layout, kin_of(ANYBODY, library).population)
-    search = Search(observer, comparison, library.schema, Lock.of(("shape.2",), library.schema), library.reference,
+    search = Search(observer, [comparison], library.schema, Lock.of(("shape.2",), library.schema), library.reference,
                     library.vectors.mean(0), (0, 4))
     assert search.free(lambda group: group != "Hair") == [1, 3, 6]
     moved, _ = step(search, planted)
@@ -111,14 +120,14 @@ def test_a_locked_sex_is_truer_than_what_is_seen(portrait: ParameterSchema, libr
     monkeypatch.setattr("facenn.fitting.search.kin_of", kin_of_nobody)
     for lock, man in (((), True), (("person.gender=0",), False)):
         with pytest.raises(FacennError, match="nobody"):
-            fit_on_engine(observer.photo(planted), ANYBODY, replace(library, schema=portrait), observer, rounds=1,
+            fit_on_engine([observer.photo(planted)], ANYBODY, replace(library, schema=portrait), observer, rounds=1,
                           lock=Lock.of(lock, portrait), log=quiet)
         assert asked.pop() == Traits(man, 30)
 
 
 def test_choose_options_prefers_what_the_photo_shows(observer: Toy, library: Library, planted: Vector) -> None:
     comparison = Comparison(observer.photo(planted), library.layout, kin_of(ANYBODY, library).population)
-    search = Search(observer, comparison, library.schema, Lock.of((), library.schema), library.reference,
+    search = Search(observer, [comparison], library.schema, Lock.of((), library.schema), library.reference,
                     library.vectors.mean(0), ())
     start = changed(planted, library, hair__style="long", brow__style="thin")
     assert np.array_equal(choose_options(search, start, hair=True), planted)

@@ -20,7 +20,7 @@ def layout(reference: Floats) -> Layout:
 
 @pytest.fixture(scope="module")
 def eyes(frozen: Frozen, layout: Layout) -> Eyes:
-    return Eyes(frozen.finder, frozen.ensemble, layout)
+    return Eyes(frozen.finder, frozen.views, layout)
 
 
 @pytest.fixture(scope="module")

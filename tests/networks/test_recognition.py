@@ -1,6 +1,7 @@
 """Recognition: equal to the original runtimes, right crops, right distances."""
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -93,12 +94,21 @@ def test_a_framed_template_is_larger_and_turned_about_its_middle() -> None:
 
 def test_every_member_of_the_ensemble_sees_two_crops(frozen: Frozen) -> None:
     members = frozen.ensemble.members
-    assert [member.name for member in members] == ["sface", "sface", "faceres", "faceres"]
+    assert [member.name for member in members] == ["sface", "faceres", "sface", "faceres"]
     pictures, points = torch.rand(1, 3, 64, 64), torch.rand(1, 478, 3) * 64
-    for one, other in (members[:2], members[2:]):
+    for one, other in zip(members[:2], members[2:], strict=True):
         assert one.network is other.network
         assert (one.chips(pictures, points) - other.chips(pictures, points)).abs().mean() > 0.01
     assert sum(frozen.ensemble.shares) == pytest.approx(1)
+
+
+def test_views_crop_the_same_faces_in_ways_of_their_own(frozen: Frozen) -> None:
+    pictures, points = torch.rand(1, 3, 64, 64), torch.rand(1, 478, 3) * 64
+    chips = [view.members[0].chips(pictures, points) for view in frozen.views]
+    assert len(chips) == 4
+    assert all((one - other).abs().mean() > 0.01 for one, other in combinations(chips, 2))
+    assert {(*(member.name for member in view.members), *view.shares) for view in frozen.views} == {
+        ("sface", "faceres", 0.42, 0.58)}
 
 
 def test_cosines_of_an_ensemble_are_means_of_its_members(frozen: Frozen) -> None:
