@@ -85,7 +85,7 @@ class FitConfig(Section):
         24, description="Imitator: random people of the photo's sex and about its age; the best one is the start, with "
         "the hair of the one whose colours are")
     character: str = Field("portrait", description="Engine: embedded character; Imitator: whose champion")
-    rounds: Count = Field(8, description="Engine: Gauss-Newton rounds at most, each about 135 pictures; a fit ends "
+    rounds: Count = Field(6, description="Engine: Gauss-Newton rounds at most, each about 135 pictures; a fit ends "
                           "with the first one that gains little")
     library: Annotated[int, Field(ge=100)] = Field(
         1536, description="Engine: people that are drawn once, before the first fit, as possible starts; 1,536 take "
