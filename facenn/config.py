@@ -89,7 +89,7 @@ class FitConfig(Section):
                           "with the first one that gains little")
     library: Annotated[int, Field(ge=100)] = Field(
         1536, description="Engine: people that are drawn once, before the first fit, as possible starts; 1,536 take "
-        "two minutes on two quiet cores and 22 MB")
+        "two minutes on two quiet cores and 18 MB")
     workers: Count = Field(2, description="Engine: processes that draw; 1.2 GB of memory each")
     batch: Count = Field(4, description="Imitator: photos of a folder that are fitted at once, which a killed command "
                          "has to do again; on a CPU more of them take no more memory")
