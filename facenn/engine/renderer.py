@@ -263,8 +263,8 @@ class Engine:
         triangles, material = scene.triangles[shown], scene.triangle_material[shown]
         screen, shadow_screen = np.empty_like(positions), np.empty_like(positions)
         rasterizer.project(positions, view.view, f4(2 * self._side), screen)
-        eyes = scene.vertex_material == EYE
-        behind = np.empty((int(eyes.sum()), 3), f4)
+        eyes = slice(scene.starts[-3], None)
+        behind = np.empty_like(positions[eyes])
         rasterizer.project(positions[eyes] - EYE_BEHIND, view.view, f4(2 * self._side), behind)
         screen[eyes, 2] = behind[:, 2]
         rasterizer.project(positions, view.light, f4(SHADOW_SIDE), shadow_screen)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -159,8 +159,9 @@ class EngineSearcher:
     def _search(self, aligned: AlignedFace, log: Log) -> Found:
         shrink = aligned.picture.shape[-1] // SIDE
         picture = F.avg_pool2d(aligned.picture[None].cpu(), shrink)
-        photos = [with_clear_irises(self._eyes.see_at(picture, aligned.landmarks[None].cpu() / shrink, view=view))
-                  for view in range(len(self._eyes.views))]
+        landmarks = aligned.landmarks[None].cpu() / shrink
+        photo = with_clear_irises(self._eyes.see_at(picture, landmarks))
+        photos = [replace(photo, embedding=view.embed(picture, landmarks).numpy()) for view in self._eyes.views]
         traits = self._traits.of(aligned.picture[None], aligned.landmarks[None])
         result, drawn = fit_on_engine(photos, traits, self._library, self._observer,
                                       rounds=self._config.rounds, lock=self._lock, log=log)
