@@ -264,7 +264,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--architectures", default=",".join(CLASSES), help="with commas")
-    parser.add_argument("--parameters", type=int, default=164, help="length of a parameter vector (164, of portrait)")
+    parser.add_argument("--parameters", type=int, default=169, help="length of a parameter vector (169, of portrait)")
     parser.add_argument("--resolution", type=int, default=SIDE, help="side of whole pictures")
     parser.add_argument("--batch-size", type=int, default=32, help="whole pictures per step (32)")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")

@@ -104,7 +104,7 @@ def test_evaluate_measures_what_training_held_out(run: Callable[..., str], proje
     assert measured["held_out"]["faces"] == 2
     assert f"{measured['held_out']['l1']:.4f}" in printed
     assert 0 < measured["held_out"]["ssim"] < 1
-    assert len(measured["recovery"]["slider_error"]) == 139
+    assert len(measured["recovery"]["slider_error"]) == 144
     champion = measured["champion"]
     assert (champion["champion"], champion["promoted"]) == ("imitator-portrait.safetensors", False)
     assert champion["l1"] < champion["challenger_l1"]
@@ -184,7 +184,7 @@ def test_fit_writes_everything_that_an_artist_needs(run: Callable[..., str], pro
     preset = json.loads((project / "results/one/parameters.json").read_text())
     assert preset["character"] == "portrait"
     assert (preset["parameters"]["nose.hump"], preset["parameters"]["hair.style"]) == (0.3, "long")
-    assert len((project / "results/one/model.bytes").read_bytes()) == 4 + 4 * 164
+    assert len((project / "results/one/model.bytes").read_bytes()) == 4 + 4 * 169
 
 
 def test_fit_takes_a_folder_and_refuses_what_shows_no_face(run: Callable[..., str], project: Path,

@@ -15,6 +15,10 @@ HAIRS, ALONG, ACROSS = range(3)
 """Channels of a brow map: cover of the hairs; place along the brow, ``ALONG_LOW`` to ``ALONG_LOW + ALONG_RANGE``,
 where 0 is the inner end and 1 the tail; distance from its middle line, 0 to ``ACROSS_RANGE`` half thicknesses."""
 ALONG_LOW, ALONG_RANGE, ACROSS_RANGE = -0.25, 1.5, 4.0
+INNER, TAIL = 0.10, 0.58  # x of the ends of a usual brow
+# what sliders do to it at most: the part by which it gets shorter, decimetres by which it moves, its tail rises and
+# its middle rises, and the part by which its inner end gets thicker and its tail thinner
+STRETCH, RISE, TILT, BEND, TAPERED = 0.13, 0.03, 0.045, 0.038, 0.5
 BAND = 2.0  # hairs are drawn on that many half thicknesses, so that a slider can thicken the brow
 
 Floats = NDArray[np.float64]

@@ -79,6 +79,11 @@ APPEARANCE = (
     _amount("eyebrows.density", "Eyebrows", "Density", 0.55, "Sparse to dense hairs"),
     _amount("eyebrows.thickness", "Eyebrows", "Thickness", 0.4, "Narrow to wide"),
     _amount("eyebrows.length", "Eyebrows", "Length", 0.75, "How far the tail reaches"),
+    Slider("eyebrows.gap", "Eyebrows", "Gap", tooltip="Inner ends close together to far apart"),
+    Slider("eyebrows.lift", "Eyebrows", "Lift", tooltip="Hairs low to high on the bone"),
+    Slider("eyebrows.slant", "Eyebrows", "Slant", tooltip="Tails low to high"),
+    Slider("eyebrows.arch", "Eyebrows", "Arch", tooltip="Flat to arched"),
+    Slider("eyebrows.taper", "Eyebrows", "Taper", tooltip="Thicker at the tail to thicker at the nose"),
     _amount("eyebrows.colour", "Eyebrows", "Depth of colour", 0.6, "Fair to dark"),
     _amount("hair.lightness", "Hair", "Black to blond", 0.3, "Of hair, brows and beard"),
     _amount("hair.redness", "Hair", "Redness", 0.2, "Ash to ginger"),
@@ -103,6 +108,7 @@ SKIN_TONES = np.array([[0.62, 0.44, 0.37], [0.52, 0.335, 0.262], [0.40, 0.245, 0
                        [0.145, 0.082, 0.058], [0.052, 0.030, 0.023]])
 HAIR_TONES = np.array([[0.011, 0.009, 0.008], [0.035, 0.020, 0.013], [0.091, 0.059, 0.031],
                        [0.205, 0.148, 0.071], [0.40, 0.33, 0.185]])
+GREY, GREY_OF_BROWS = np.array([0.34, 0.335, 0.33]), 0.35  # brows turn grey later than hair
 IRIS_HUES = np.array([[0.17, 0.070, 0.022], [0.13, 0.15, 0.055], [0.13, 0.21, 0.30]])
 LIPSTICK, EYE_SHADOW, SHIRT = (0.38, 0.05, 0.07), (0.14, 0.06, 0.05), (0.30, 0.31, 0.33)
 SCLERA_BRIGHT, SCLERA_DULL = np.array([0.50, 0.475, 0.45]), np.array([0.32, 0.25, 0.215])
@@ -116,10 +122,15 @@ def _along(colours: NDArray[np.float64], value: float) -> NDArray[np.float64]:
     return np.exp([np.interp(at, range(len(colours)), np.log(channel)) for channel in colours.T])
 
 
-def _colours(*, tone: NDArray[np.float64], hair: NDArray[np.float64], iris: NDArray[np.float64],
-             sclera: NDArray[np.float64]) -> Colour:
+def _greyed(hair: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """Hair of which a share is grey."""
+    return hair + (GREY - hair) * share
+
+
+def _colours(*, tone: NDArray[np.float64], hair: NDArray[np.float64], brow: NDArray[np.float64],
+             iris: NDArray[np.float64], sclera: NDArray[np.float64]) -> Colour:
     table = np.zeros((shading.COLOURS, 3), np.float32)
-    table[shading.TONE], table[shading.HAIR_COLOUR] = tone, hair
+    table[shading.TONE], table[shading.HAIR_COLOUR], table[shading.BROW_COLOUR] = tone, hair, brow
     table[shading.LIP_COLOUR], table[shading.SHADOW_COLOUR] = LIPSTICK, EYE_SHADOW
     table[shading.IRIS_OUTER], table[shading.IRIS_INNER] = iris, iris * 0.7 + np.array([0.07, 0.04, 0.012])
     table[shading.CLOTH_COLOUR], table[shading.SCLERA] = SHIRT, sclera
@@ -129,16 +140,19 @@ def _colours(*, tone: NDArray[np.float64], hair: NDArray[np.float64], iris: NDAr
 def _strengths(value: Callable[[str], float], hair_style: str) -> NDArray[np.float32]:
     """Every strength of the shader, from slider values.
 
-    Squares, for what most people lack: of evenly drawn faces, most should show little of it.
+    Squares, for what most people lack: of evenly drawn faces, most should show little of it. Beards grow a little
+    faster, or nobody would see where one begins.
     """
     strengths = np.zeros(shading.STRENGTHS, np.float32)
     for entry, most, name in (
             (shading.LIP_STRENGTH, 0.8, "lips.colour"), (shading.BLUSH_STRENGTH, 0.8, "cheek.blush"),
             (shading.SHADOW_STRENGTH, 0.6, "eyes.shadow"), (shading.LINER_STRENGTH, 0.8, "eyes.liner"),
-            (shading.FRECKLE_STRENGTH, 0.9, "skin.freckles"), (shading.MOLE_STRENGTH, 0.9, "skin.moles"),
+            (shading.FRECKLE_STRENGTH, 0.9, "skin.freckles"), (shading.MOLE_STRENGTH, 0.9, "skin.moles")):
+        strengths[entry] = most * value(name) ** 2
+    for entry, most, name in (
             (shading.STUBBLE_STRENGTH, 1.0, "beard.stubble"), (shading.MOUSTACHE_STRENGTH, 0.95, "beard.moustache"),
             (shading.CHIN_STRENGTH, 0.95, "beard.chin"), (shading.JAW_STRENGTH, 0.95, "beard.jaw")):
-        strengths[entry] = most * value(name) ** 2
+        strengths[entry] = most * value(name) ** 1.5
     for entry, most, name in (
             (shading.CIRCLE_STRENGTH, 1.0, "eyes.circles"), (shading.FLUSH_STRENGTH, 2.0, "skin.redness"),
             (shading.MOTTLE_STRENGTH, 1.0, "skin.unevenness"), (shading.PORE_STRENGTH, 0.5, "skin.pores"),
@@ -151,6 +165,11 @@ def _strengths(value: Callable[[str], float], hair_style: str) -> NDArray[np.flo
     for zone, name in enumerate(ZONES):
         group = "eyes" if name in ("bags", "crease") else "age"
         strengths[shading.FIRST_ZONE + zone] = value(f"{group}.{name}")
+    for entry, name in (
+            (shading.BROW_GAP, "eyebrows.gap"), (shading.BROW_LIFT, "eyebrows.lift"),
+            (shading.BROW_SLANT, "eyebrows.slant"), (shading.BROW_ARCH, "eyebrows.arch"),
+            (shading.BROW_TAPER, "eyebrows.taper")):
+        strengths[entry] = 2 * value(name) - 1
     strengths[shading.LIP_GLOSS] = NATURAL_GLOSS
     strengths[shading.HAIRLINE] = HAIRLINE_REACH * (2 * value("hair.hairline") - 1)
     strengths[shading.SCALP_STRENGTH] = 0 if hair_style == "bald" else 0.9
@@ -167,27 +186,28 @@ def _portrait_look(named: Named) -> Look:
     tone = _along(SKIN_TONES, value("skin.tone")) * [1 + 0.07 * warmth, 1, 1 - 0.16 * warmth]
     hair = _along(HAIR_TONES, value("hair.lightness"))
     hair = hair * (np.array([1.0, 1.0, 1.0]) + value("hair.redness") * np.array([0.38, -0.16, -0.38]))
-    hair = hair + (np.array([0.34, 0.335, 0.33]) - hair) * 0.9 * value("hair.grey") ** 2
+    grey = 0.9 * value("hair.grey") ** 2
     iris = _along(IRIS_HUES, value("iris.hue")) * (0.15 + 1.6 * value("iris.lightness"))
     sclera = SCLERA_BRIGHT + (SCLERA_DULL - SCLERA_BRIGHT) * value("eyes.sclera")
     hair_style = str(named["hair.style"])
-    return Look(str(named["eyebrows.style"]), hair_style, _colours(tone=tone, hair=hair, iris=iris, sclera=sclera),
-                _strengths(value, hair_style))
+    colours = _colours(tone=tone, hair=_greyed(hair, grey), brow=_greyed(hair, GREY_OF_BROWS * grey), iris=iris,
+                       sclera=sclera)
+    return Look(str(named["eyebrows.style"]), hair_style, colours, _strengths(value, hair_style))
 
 
 def _classic_look(named: Named) -> Look:
     fixed = {s.name: s.neutral for s in APPEARANCE}
     hair, iris = HAIR_TONES[1], 0.8 * IRIS_HUES[0]
     return Look(str(named["eyebrows.style"]), "bald",
-                _colours(tone=SKIN_TONES[1], hair=hair, iris=iris, sclera=SCLERA_BRIGHT),
+                _colours(tone=SKIN_TONES[1], hair=hair, brow=hair, iris=iris, sclera=SCLERA_BRIGHT),
                 _strengths(fixed.__getitem__, "bald"))
 
 
 CHARACTERS: dict[str, Character] = {
-    "portrait": Character(ParameterSchema("portrait", 2, SHAPE + APPEARANCE, (BROW_CHOICE, HAIR_CHOICE)),
+    "portrait": Character(ParameterSchema("portrait", 3, SHAPE + APPEARANCE, (BROW_CHOICE, HAIR_CHOICE)),
                           _portrait_look),
     # as in the blog post of 2019: 95 continuous parameters and 8 one-hot ones, a bald head with a fixed look
-    "classic": Character(ParameterSchema("classic", 1, SHAPE, (BROW_CHOICE,)), _classic_look),
+    "classic": Character(ParameterSchema("classic", 2, SHAPE, (BROW_CHOICE,)), _classic_look),
 }
 
 

@@ -143,17 +143,18 @@ class SkinMaps:
         lips = 1 - np.clip(self._masks["lips"] * 1.5, 0, 1)
         edge = 0.022 * noise(self._points, 30.0, 6, 2)  # beards do not end along a ruler
         jaw = smoothstep(7.04, 6.78, y - 0.50 * smoothstep(0.35, 0.75, x) + edge) * smoothstep(6.00, 6.24, y + edge)
-        jaw = jaw * smoothstep(0.35, 0.62, z) * smoothstep(0.16, 0.34, x + edge)
-        jaw = jaw * smoothstep(7.34, 7.02, y) * (1 - 0.5 * self._blob(0.34, 6.86, 0.12, 0.10))
-        moustache = smoothstep(0.31, 0.22, x + edge) * smoothstep(6.60, 6.70, y) * smoothstep(6.905, 6.83, y + edge)
+        jaw = jaw * smoothstep(0.35, 0.62, z) * smoothstep(0.10, 0.34, x + edge)
+        jaw = jaw * smoothstep(7.34, 7.02, y) * (1 - 0.6 * self._blob(0.34, 6.90, 0.14, 0.10))
+        upper = y + 0.22 * np.maximum(x - 0.10, 0) + edge  # a moustache slopes down from the nose
+        moustache = smoothstep(0.33, 0.17, x + edge) * smoothstep(6.60, 6.70, y) * smoothstep(6.92, 6.81, upper)
         moustache = moustache * (z > 1.1) * (1 - 0.6 * spot(x, y, 0, 6.87, 0.022, 0.05, 1))
         chin = smoothstep(6.60, 6.50, y) * smoothstep(6.12, 6.28, y + edge) * smoothstep(0.36, 0.22, x + edge)
         chin = np.maximum(chin, smoothstep(6.68, 6.60, y) * spot(x, y, 0.265, 6.58, 0.05, 0.10, 1))
-        chin = chin * (z > 0.8) * (1 - 0.7 * spot(x, y, 0.16, 6.52, 0.07, 0.05, 1))
+        chin = chin * (z > 0.8) * (1 - 0.5 * spot(x, y, 0.17, 6.54, 0.06, 0.04, 1))
         stretched = self._points * np.array([1, 0.28, 1], np.float32)
         return {shading.SCALP: above, shading.RECEDED: receded, shading.JAW: jaw * lips,
                 shading.MOUSTACHE: moustache * lips, shading.CHIN: chin * lips,
-                shading.DOTS: smoothstep(0.15, 0.9, noise(self._points, 150.0, 11, 1)),
+                shading.DOTS: smoothstep(-0.5, 0.8, noise(self._points, 170.0, 11, 1)),
                 shading.STRANDS: smoothstep(-0.8, 1.0, noise(stretched, 120.0, 12, 2))}
 
     def _labels(self) -> NDArray[np.uint8]:

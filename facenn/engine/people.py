@@ -127,10 +127,10 @@ STRAIGHT_STYLES = ("slick", "side_part", "fringe", "bob", "long", "swept", "tous
 # Density of stubble, moustache, chin and jaw: lowest and highest of each way to wear a beard.
 BEARDS: dict[str, tuple[tuple[float, float], ...]] = {
     "shaved": ((0.0, 0.35), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
-    "stubble": ((0.50, 1.00), (0.0, 0.30), (0.0, 0.30), (0.0, 0.25)),
-    "full": ((0.3, 0.8), (0.6, 1.0), (0.65, 1.0), (0.55, 1.0)),
-    "moustache": ((0.0, 0.5), (0.6, 1.0), (0.0, 0.0), (0.0, 0.0)),
-    "goatee": ((0.0, 0.6), (0.5, 0.95), (0.6, 1.0), (0.0, 0.0)),
+    "stubble": ((0.45, 1.00), (0.0, 0.30), (0.0, 0.30), (0.0, 0.25)),
+    "full": ((0.3, 0.8), (0.45, 0.9), (0.5, 0.95), (0.4, 0.95)),
+    "moustache": ((0.0, 0.5), (0.5, 0.95), (0.0, 0.0), (0.0, 0.0)),
+    "goatee": ((0.0, 0.6), (0.4, 0.9), (0.5, 0.95), (0.0, 0.0)),
 }
 BEARD_SLIDERS = ("beard.stubble", "beard.moustache", "beard.chin", "beard.jaw")
 BEARD_WEIGHTS = {"stubble": 0.30, "full": 0.16, "moustache": 0.06, "goatee": 0.11}  # the others shave

@@ -57,13 +57,15 @@ SIGNED = [MOTTLE, FLUSH, SCALP, RECEDED, PORES_X, PORES_Y]
 HAIRLINE_RANGE = 40.0  # degrees above the hairline that SCALP and RECEDED reach at 1
 
 # rows of the look's colour table
-(TONE, HAIR_COLOUR, LIP_COLOUR, SHADOW_COLOUR, IRIS_OUTER, IRIS_INNER, CLOTH_COLOUR, SCLERA) = range(8)
-COLOURS = 8
+(TONE, HAIR_COLOUR, BROW_COLOUR, LIP_COLOUR, SHADOW_COLOUR, IRIS_OUTER, IRIS_INNER, CLOTH_COLOUR,
+ SCLERA) = range(9)
+COLOURS = 9
 # entries of the look's strength table
 (LIP_STRENGTH, BLUSH_STRENGTH, SHADOW_STRENGTH, LINER_STRENGTH, FRECKLE_STRENGTH, MOLE_STRENGTH, CIRCLE_STRENGTH,
  STUBBLE_STRENGTH, MOUSTACHE_STRENGTH, CHIN_STRENGTH, JAW_STRENGTH, SCALP_STRENGTH, HAIRLINE, RECESSION,
  FLUSH_STRENGTH, MOTTLE_STRENGTH, PORE_STRENGTH, OIL, LIP_TONE, LIP_GLOSS, BROW_DENSITY, BROW_THICKNESS,
- BROW_LENGTH, BROW_DEPTH, IRIS_SIZE, LASH_STRENGTH, FIRST_ZONE) = range(27)
+ BROW_LENGTH, BROW_DEPTH, BROW_GAP, BROW_LIFT, BROW_SLANT, BROW_ARCH, BROW_TAPER, IRIS_SIZE, LASH_STRENGTH,
+ FIRST_ZONE) = range(32)
 STRENGTHS = FIRST_ZONE + len(ZONES)
 
 LABEL_OF_MATERIAL = np.array([1, 3, 7, 11, 10, 3], np.uint8)
@@ -76,6 +78,10 @@ BROW_LEFT, BROW_LOW = (f4((brow.LEFT - front.LEFT) / (front.RIGHT - front.LEFT))
                        f4((brow.LOW - front.LOW) / (front.HIGH - front.LOW)))
 BROW_ACROSS, BROW_UP = (f4((front.RIGHT - front.LEFT) / (brow.RIGHT - brow.LEFT)),
                         f4((front.HIGH - front.LOW) / (brow.HIGH - brow.LOW)))
+# where a usual brow begins and ends, from the middle of its map outwards, and how far sliders move it, in its sides
+BROW_INNER, BROW_TAIL = f4(brow.INNER / (brow.RIGHT - brow.LEFT)), f4(brow.TAIL / (brow.RIGHT - brow.LEFT))
+BROW_STRETCH, BROW_TAPERED = f4(brow.STRETCH), f4(brow.TAPERED)
+BROW_RISE, BROW_TILT, BROW_BEND = (f4(way / (brow.HIGH - brow.LOW)) for way in (brow.RISE, brow.TILT, brow.BEND))
 SEAM = f4(0.02)  # difference of texture coordinates within a pixel from which they are not averaged
 LID_REACH = 0.06  # decimetres over which a lid darkens the eye below it
 
@@ -165,17 +171,27 @@ def _half_dot(lx: f4, ly: f4, lz: f4, vx: f4, vy: f4, vz: f4,
 
 @nb.njit(fastmath=True, error_model="numpy", forceinline=True)
 def _brow(brows: Bytes, x: f4, y: f4, strengths: Floats, S: Floats, lane: int) -> f4:
-    """Cover of the eyebrow at a place of the face canvas."""
-    u, v = (x - BROW_LEFT) * BROW_ACROSS, (y - BROW_LOW) * BROW_UP
-    if u <= f4(0) or u >= f4(1) or v <= f4(0) or v >= f4(1):
+    """Cover of the eyebrow at a place of the face canvas.
+
+    The map is stretched towards the nose from the tail, moved, turned and bent.
+    """
+    u, v = (x - BROW_LEFT) * BROW_ACROSS - f4(0.5), (y - BROW_LOW) * BROW_UP
+    if abs(u) >= f4(0.5) or v <= f4(0) or v >= f4(1):
         return f4(0)
-    _sample(brows, u, v, 3, S, RESULT, lane)
+    aside = BROW_TAIL - (BROW_TAIL - abs(u)) * (f4(1) + BROW_STRETCH * strengths[BROW_GAP])
+    if aside < f4(0) or aside >= f4(0.5):
+        return f4(0)
+    place = clamp01((aside - BROW_INNER) / (BROW_TAIL - BROW_INNER))
+    v -= (BROW_RISE * strengths[BROW_LIFT] + BROW_TILT * strengths[BROW_SLANT] * (place - f4(0.5))
+          + f4(4) * BROW_BEND * strengths[BROW_ARCH] * place * (f4(1) - place))
+    _sample(brows, f4(0.5) + math.copysign(aside, u), clamp01(v), 3, S, RESULT, lane)
     along = S[_at(RESULT + brow.ALONG, lane)] * f4(brow.ALONG_RANGE) + f4(brow.ALONG_LOW)
     hairs, across = S[_at(RESULT + brow.HAIRS, lane)], S[_at(RESULT + brow.ACROSS, lane)] * f4(brow.ACROSS_RANGE)
     width = f4(0.55) + f4(1.25) * strengths[BROW_THICKNESS]
+    width *= f4(1) + BROW_TAPERED * strengths[BROW_TAPER] * (f4(1) - f4(2) * clamp01(along))
     tail = f4(0.60) + f4(0.46) * strengths[BROW_LENGTH]
     edge = _smooth(width, width * f4(0.45), across + f4(0.25) - f4(0.5) * hairs)
-    ends = _smooth(tail + f4(0.03), tail - f4(0.15), along) * _smooth(f4(-0.08), f4(0.08), along)
+    ends = _smooth(tail + f4(0.03), tail - f4(0.15), along) * _smooth(f4(-0.10), f4(0.16), along)
     density = strengths[BROW_DENSITY]
     cover = (f4(0.62) * density + hairs * (f4(0.40) + f4(0.70) * density)) * edge * ends
     seen: f4 = min(cover, f4(1)) * (f4(0.48) + f4(0.50) * strengths[BROW_DEPTH])
@@ -230,6 +246,7 @@ def _cover_skin(S: Floats, count: int, strengths: Floats) -> None:
     """How much of every sample each layer of skin covers, and where lines and pores lean it."""
     flushed = (f4(1.0) + f4(0.4) * strengths[BLUSH_STRENGTH]) * strengths[FLUSH_STRENGTH]
     mottled, unshaven, pored = strengths[MOTTLE_STRENGTH], strengths[STUBBLE_STRENGTH], strengths[PORE_STRENGTH]
+    unshaven *= f4(1.4) - f4(0.4) * unshaven
     jaw, chin, moustache = strengths[JAW_STRENGTH], strengths[CHIN_STRENGTH], strengths[MOUSTACHE_STRENGTH]
     hairy, offset, recession = strengths[SCALP_STRENGTH], strengths[HAIRLINE], strengths[RECESSION]
     for i in range(count):
@@ -237,9 +254,11 @@ def _cover_skin(S: Floats, count: int, strengths: Floats) -> None:
         S[_at(FLUSHED, i)] = _signed(S[_at(TEXEL + FLUSH, i)]) * flushed
         on_jaw, on_chin, on_lip = S[_at(TEXEL + JAW, i)], S[_at(TEXEL + CHIN, i)], S[_at(TEXEL + MOUSTACHE, i)]
         grows, strand = clamp01(on_jaw + on_chin + on_lip), S[_at(TEXEL + STRANDS, i)]
-        S[_at(STUBBLE, i)] = grows * (f4(0.25) + f4(0.5) * S[_at(TEXEL + DOTS, i)]) * unshaven
+        S[_at(STUBBLE, i)] = grows * (f4(0.38) + f4(0.30) * S[_at(TEXEL + DOTS, i)]) * unshaven
         beard = max(on_jaw * jaw, max(on_chin * chin, on_lip * moustache))
-        S[_at(BEARD, i)] = clamp01(beard * (f4(0.85) + f4(0.30) * strand))
+        # colours are mixed in linear light, where a half looks like a quarter; thin beards are single hairs
+        thick = beard * (f4(1.8) - f4(0.8) * beard)
+        S[_at(BEARD, i)] = clamp01(thick * (f4(1) + f4(1.1) * (strand - f4(0.5)) * (f4(1.15) - thick)))
         even = S[_at(TEXEL + SCALP, i)]
         scalp = _scalp(even + recession * (S[_at(TEXEL + RECEDED, i)] - even), offset)
         S[_at(PAINTED_HAIR, i)] = clamp01(scalp * (f4(0.90) + f4(0.15) * strand)) * hairy
@@ -266,7 +285,7 @@ def _albedo(S: Floats, count: int, colours: Floats, strengths: Floats) -> None:
                    strengths[LIP_STRENGTH])
         flushed, blushed, inside, ring = tone * FLUSHES[c], tone * BLUSHES[c], tone * INSIDE[c], RING[c] * circles
         freckle, mole = spot * freckles * (f4(0.4) + f4(0.6) * pale), moles * (f4(0.4) + f4(0.8) * spot)
-        browed = hair * (f4(0.95) - f4(0.60) * depth)
+        browed = colours[BROW_COLOUR, c] * (f4(0.95) - f4(0.60) * depth)
         for i in range(count):
             strand = S[_at(TEXEL + STRANDS, i)]
             a = _mix(tone * (f4(1) + S[_at(MOTTLED, i)] * f4(0.22)), flushed, S[_at(FLUSHED, i)])
@@ -280,7 +299,7 @@ def _albedo(S: Floats, count: int, colours: Floats, strengths: Floats) -> None:
             a = _mix(a, blushed, S[_at(PAINT + BLUSH, i)] * blush * f4(0.6))
             a = _mix(a, shadow, S[_at(PAINT + EYE_SHADOW, i)] * eye_shadow)
             a = _mix(a, f4(0.01), S[_at(PAINT + LINER, i)] * liner)
-            a = _mix(a, hair * f4(0.33) + tone * f4(0.12), S[_at(STUBBLE, i)])
+            a = _mix(a, hair * f4(0.40) + tone * f4(0.18), S[_at(STUBBLE, i)])
             a = _mix(a, hair * (f4(0.30) + f4(0.26) * strand), S[_at(BEARD, i)])
             a = _mix(a, hair * (f4(0.34) + f4(0.20) * strand), S[_at(PAINTED_HAIR, i)])
             S[_at(RESULT + c, i)] = _mix(a, browed, S[_at(COVER, i)])
@@ -340,7 +359,7 @@ def _shine_skin(S: Floats, count: int, colours: Floats, strengths: Floats, direc
             fresnel = base + (f4(1) - base) * grazing * grazing * grazing * grazing * grazing
             share = S[_at(LIT, i)] if light == 0 else S[_at(OPEN, i)]
             s = (a2 / (f4(3.14159) * spread * spread) * fresnel * facing * f4(0.33) * share
-                 * (f4(1) - f4(0.7) * S[_at(COVER, i)]))
+                 * (f4(1) - f4(0.7) * max(S[_at(COVER, i)], S[_at(BEARD, i)])))
             S[_at(RESULT, i)] += red * s
             S[_at(RESULT + 1, i)] += green * s
             S[_at(RESULT + 2, i)] += blue * s
@@ -390,7 +409,8 @@ def _eyes(S: Floats, count: int, colours: Floats, strengths: Floats, directions:
         for light in range(2):
             shine = max(_half_dot(directions[light, 0], directions[light, 1], directions[light, 2], S[_at(VIEW_X, i)],
                                   S[_at(VIEW_Y, i)], S[_at(VIEW_Z, i)], nx, ny, nz), f4(0))
-            catch = (shine ** 700 * f4(1.5) + wet * clamp01(directions[light, 2])) * clamp01(above * f4(60))
+            gleam = shine ** 1600 * f4(1.2) + iris * shine ** 40 * f4(0.016)  # of the lamp, and of what is around it
+            catch = (gleam + wet * clamp01(directions[light, 2])) * clamp01(above * f4(60))
             for c in range(3):
                 S[_at(RESULT + c, i)] += catch * lights[light, c]
 

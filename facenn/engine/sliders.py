@@ -35,12 +35,15 @@ REGION_GAIN = {"head": 0.42, "forehead": 0.40, "eyebrows": 0.65, "eyes": 0.55, "
 SLIDER_GAIN = {"neck.double": 0.65, "head.age": 0.45, "head.fat": 0.60, "forehead.nubian": 0.30,
                "mouth.scale_depth": 0.40, "mouth.upperlip_height": 0.70, "mouth.upperlip_ext": 0.80,
                "mouth.upperlip_middle": 0.60, "mouth.dimples": 0.75, "mouth.lowerlip_ext": 0.65,
-               "mouth.upperlip_volume": 0.60, "eyes.corner1": 0.65, "nose.width1": 0.90, "nose.width2": 0.90,
-               "nose.greek": 0.75, "nose.curve": 0.65, "eyes.fold_angle": 0.75, "eyes.fold_shape": 0.95,
-               "eyes.bag_depth": 0.75, "head.back_depth": 0.50, "nose.septum_angle": 0.50,
+               "mouth.upperlip_volume": 0.60, "eyes.corner1": 0.85, "nose.width1": 0.90, "nose.width2": 1.15,
+               "nose.greek": 0.80, "nose.curve": 0.80, "eyes.fold_angle": 0.75, "eyes.fold_shape": 1.05,
+               "eyes.bag_depth": 0.90, "head.back_depth": 0.50, "nose.septum_angle": 0.75,
                "nose.trans_backward": 0.50, "nose.compression": 1.20, "nose.flaring": 0.60,
                "nose.volume": 0.60, "ears.scale_depth": 0.70, "chin.cleft": 0.65, "eyes.epicanthus": 0.80,
-               "chin.prognathism": 0.45, "ears.wing": 0.80}
+               "chin.prognathism": 0.45, "ears.wing": 0.80, "nose.scale_horiz": 0.62, "nose.tip_height": 0.60,
+               "nose.nostrils_angle": 0.60, "eyes.fold_height": 0.75, "eyes.corner2": 0.70, "eyes.bag": 0.70,
+               "eyes.height": 0.70, "forehead.temple": 0.52, "forehead.depth": 0.52, "eyebrows.angle": 0.80,
+               "eyebrows.height": 0.80}
 
 # region, target stem ({s}- first where left and right are separate files), and rows of
 # "name | target | negative end | positive end | label"; the ends default to decr and incr, the target to the

@@ -25,7 +25,7 @@ class Pyramid(Imitator):
     level's picture adds to the one before, so that a training may begin with small pictures, see
     ``facenn.schedule.growth``. The picture of the mean face is learned apart.
 
-    4.2 million weights for 164 parameters, of which four fifths lead to the first features; to draw takes a third of
+    4.2 million weights for 169 parameters, of which four fifths lead to the first features; to draw takes a third of
     the arithmetic of ``Dcgan``.
 
     Args:

@@ -33,8 +33,8 @@ def test_classic_has_the_103_parameters_of_the_blog_post() -> None:
 def test_portrait_adds_looks_to_the_shape_of_classic() -> None:
     schema = PORTRAIT.schema
     assert schema.sliders[:95] == character("classic").schema.sliders == SHAPE
-    assert (len(schema.sliders), schema.version) == (139, 2)
-    assert len(set(schema.columns)) == schema.size == 139 + 8 + 17
+    assert (len(schema.sliders), schema.version) == (144, 3)
+    assert len(set(schema.columns)) == schema.size == 144 + 8 + 17
     assert [c.name for c in schema.choices] == ["eyebrows.style", "hair.style"]
     assert schema.choices[0].options == tuple(BROW_STYLES)
     assert schema.choices[1].options == tuple(HAIR_STYLES)
@@ -70,7 +70,9 @@ def test_every_random_face_has_a_valid_look(name: str) -> None:
         assert drawn.colours.shape == (shading.COLOURS, 3)
         assert ((drawn.colours >= 0) & (drawn.colours <= 1)).all()
         assert drawn.strengths.shape == (shading.STRENGTHS,)
-        paint = np.delete(drawn.strengths, wide)
+        moves = [shading.BROW_GAP, shading.BROW_LIFT, shading.BROW_SLANT, shading.BROW_ARCH, shading.BROW_TAPER]
+        assert (np.abs(drawn.strengths[moves]) <= 1).all()
+        paint = np.delete(drawn.strengths, wide + moves)
         assert ((paint >= 0) & (paint <= 1)).all()
         assert 0 <= drawn.strengths[shading.FLUSH_STRENGTH] <= 2
         assert abs(drawn.strengths[shading.HAIRLINE]) <= HAIRLINE_REACH
@@ -101,6 +103,19 @@ def test_grey_hair_loses_its_colour_and_light_hair_gains_light() -> None:
     assert blond > 10 * black
 
 
+def test_brows_turn_grey_later_than_hair() -> None:
+    hair, brows = (look(hair__grey=1.0).colours[row] for row in (shading.HAIR_COLOUR, shading.BROW_COLOUR))
+    assert (brows < 0.6 * hair).all()
+    assert np.array_equal(*(look().colours[row] for row in (shading.HAIR_COLOUR, shading.BROW_COLOUR)))
+
+
+@pytest.mark.parametrize(("name", "entry"), [
+    ("eyebrows.gap", shading.BROW_GAP), ("eyebrows.lift", shading.BROW_LIFT), ("eyebrows.slant", shading.BROW_SLANT),
+    ("eyebrows.arch", shading.BROW_ARCH), ("eyebrows.taper", shading.BROW_TAPER)])
+def test_brows_move_either_way(name: str, entry: int) -> None:
+    assert [look(**{name: value}).strengths[entry] for value in (0.0, 0.5, 1.0)] == [-1, 0, 1]
+
+
 def test_white_of_the_eye_dulls_and_reddens() -> None:
     bright, dull = (look(eyes__sclera=v).colours[shading.SCLERA] for v in (0, 1))
     assert (dull < bright).all()
@@ -112,7 +127,7 @@ def test_white_of_the_eye_dulls_and_reddens() -> None:
     ("beard.chin", shading.CHIN_STRENGTH, 0.95), ("beard.jaw", shading.JAW_STRENGTH, 0.95)])
 def test_beard_grows_part_by_part(name: str, entry: int, most: float) -> None:
     shaven, half, full = (look(**{name: value}).strengths for value in (0.0, 0.5, 1.0))
-    assert (shaven[entry], half[entry], full[entry]) == pytest.approx((0, most / 4, most))
+    assert (shaven[entry], half[entry], full[entry]) == pytest.approx((0, most * 0.5**1.5, most))
     assert np.flatnonzero(shaven != full).tolist() == [entry]
 
 

@@ -189,12 +189,26 @@ def test_brow_reaches_as_far_as_its_slider_says(name: str, place: Bytes) -> None
 
 def test_brow_hides_the_skin_and_darkens_with_its_depth() -> None:
     colours, hairs = np.full((shading.COLOURS, 3), 0.5, np.float32), brow_of(hairs=1)
-    colours[shading.HAIR_COLOUR] = 0.1
+    colours[shading.BROW_COLOUR] = 0.1
     levels = [colour_of(shade([SKIN] * 4, brow=brow, colours=colours,
                               strengths=strength(BROW_DENSITY=1, BROW_DEPTH=depth, BROW_THICKNESS=1, BROW_LENGTH=1)))[0]
               for brow, depth in ((NO_BROW, 0), (hairs, 0), (hairs, 0.5), (hairs, 1))]
     assert levels == sorted(levels, reverse=True)
     assert levels[3] < 0.5 * levels[0]
+
+
+def test_thin_beards_show_the_skin_between_their_hairs() -> None:
+    colours, texture = contrasting(), bare_skin()
+    texture[..., shading.CHIN] = 255
+
+    def light(strand: int, density: float) -> float:
+        texture[..., shading.STRANDS] = strand
+        return colour_of(shade([SKIN] * 4, texture=texture, colours=colours,
+                               strengths=strength(CHIN_STRENGTH=density)))[0]
+
+    apart = [light(0, density) - light(255, density) for density in (0.0, 0.3, 1.0)]
+    assert apart[1] > 2 * max(abs(apart[0]), abs(apart[2]))
+    assert light(128, 0.3) < 0.75 * light(128, 0.0)
 
 
 def test_scalp_is_hair_only_where_hair_is_painted_on_it() -> None:
