@@ -20,7 +20,7 @@ from facenn.schema import ParameterSchema, Vector
 NEAREST = 6  # people of the library that are tried as starts; the hair of twice as many is tried on
 # They decide hair: a recognition network would rather hide a forehead under it.
 HAIR_TERMS = ("tone", "relief", "cover", "hair", "prior")
-RARE = 0.03  # what a third of the share costs, about: a tenth of what hair that fits badly does
+RARE = 0.06  # what a third of the share costs, about: a fifth of what hair that fits badly does
 CHEAP_STEPS = 2  # after each Gauss-Newton step, with the Jacobian that the last step has corrected
 SATURATED = 0.02  # a round that lowers the loss by a smaller part is the last one
 
@@ -127,7 +127,7 @@ def fit_on_engine(photos: Sequence[Sights], traits: Traits, library: Library, ob
     near = kin.people.vectors[alike(kin.people, search.comparison, count=NEAREST)]
     guess = Regression(kin.people).guess(photos[0])[0]
     begun = settle(starts(near, guess, library.schema), kin, library.schema)
-    worn = kin.peers.vectors[donors(kin.peers, search.comparison, count=2 * NEAREST)]
+    worn = settle(kin.peers.vectors[donors(kin.peers, search.comparison, count=2 * NEAREST)], kin, library.schema)
     vector = search.pick(begun)
     vector = with_irises(search, dressed(search, vector, worn))
     for done in range(1, rounds + 1):
