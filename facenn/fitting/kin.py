@@ -20,7 +20,7 @@ SEX, AGE = "person.gender", "person.age"  # a character without these sliders ha
 LINES, HAIR, IRISES, MAKE_UP, BEARD = "Lines", "Hair", "Iris", "Make-up", "Beard"
 # Hardly different from person to person, and where an engine has its spots tells nothing about where a person has them.
 ALIKE_OF_ALL = ("iris.size", "skin.moles")
-GREY, GREYING = "hair.grey", 40.0  # years from which people may be grey
+GREY, GREYING, ASH = "hair.grey", 40.0, 0.4  # until what age hair is ash at most, and the slider for that
 YOUNG, SPAN = 20.0, 50.0  # years at which the slider of age is 0, and until it is 1
 DOUBT = 0.1  # deviation of that slider for people of whom a network has told the age
 RAREST = 0.005  # share of people that counts as wearing what nobody wears
@@ -52,7 +52,7 @@ def kin_of(traits: Traits, library: Library) -> Kin:
     if any(s.name == AGE for s in library.schema.sliders):
         peers = library.take(nearest[:max(1, round(PEERS * len(nearest)))])
     population = population_of(traits, peers.vectors, library.schema)
-    return Kin(people, peers, population, settled(library.schema, traits))
+    return Kin(people, peers, population, settled(library.schema, man=traits.man))
 
 
 def as_locked(traits: Traits, schema: ParameterSchema, lock: Lock) -> Traits:
@@ -106,7 +106,7 @@ def kin_of_all(traits: Sequence[Traits], schema: ParameterSchema, lock: Lock, *,
 def _relatives(traits: Traits, crowd: Vector, schema: ParameterSchema, lock: Lock, *, count: int) -> Relatives:
     traits = as_locked(traits, schema, lock)
     nearest = crowd[by_age(traits, crowd, schema)]
-    population, where = population_of(traits, nearest, schema), list(settled(schema, traits))
+    population, where = population_of(traits, nearest, schema), list(settled(schema, man=traits.man))
     held, values = lock.held.copy(), lock.values.copy()
     held[where] = True
     values[where] = population.mean[where].clip(0, 1)
@@ -132,17 +132,28 @@ def age_slider(traits: Traits) -> float:
     return float(np.clip((traits.years - YOUNG) / SPAN, 0, 1))
 
 
-def settled(schema: ParameterSchema, traits: Traits) -> tuple[int, ...]:
+def settled(schema: ParameterSchema, *, man: bool) -> tuple[int, ...]:
     """Numbers of the sliders that stay as people of somebody's sex and age have them in the mean.
 
     A recognition network would move them to its liking: sex, age and lines, what people hardly differ in, make-up of
-    men and beards of women. And the grey of the young: shorn hair looks grey where skin shows through it.
+    men and beards of women.
     """
     if not any(s.name == SEX for s in schema.sliders):
         return ()
-    names = (SEX, AGE, *ALIKE_OF_ALL, *((GREY,) if traits.years < GREYING else ()))
-    return tuple(i for i, s in enumerate(schema.sliders) if s.name in names
-                 or s.group in (LINES, MAKE_UP if traits.man else BEARD))
+    return tuple(i for i, s in enumerate(schema.sliders) if s.name in (SEX, AGE, *ALIKE_OF_ALL)
+                 or s.group in (LINES, MAKE_UP if man else BEARD))
+
+
+def of_their_age(vectors: Vector, traits: Traits, schema: ParameterSchema) -> Vector:
+    """(..., P) parameters, with hair that is no greyer than somebody's age allows.
+
+    Shorn hair looks grey where skin shows through it; brows and beards would take that colour.
+    """
+    changed = vectors.copy()
+    if traits.years < GREYING:
+        where = [i for i, s in enumerate(schema.sliders) if s.name == GREY]
+        changed[..., where] = changed[..., where].clip(max=ASH)
+    return changed
 
 
 def hair_columns(schema: ParameterSchema) -> list[int]:

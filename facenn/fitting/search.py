@@ -7,7 +7,7 @@ import numpy as np
 
 from facenn.fitting.comparison import Comparison, sliders_of
 from facenn.fitting.descent import FitResult
-from facenn.fitting.kin import HAIR, IRISES, as_locked, hair_columns, kin_of, rarity, settle
+from facenn.fitting.kin import HAIR, IRISES, as_locked, hair_columns, kin_of, of_their_age, rarity, settle
 from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
 from facenn.fitting.newton import Array, Point, best, jacobian_at, robust_loss, steps, updated
@@ -120,16 +120,17 @@ def fit_on_engine(photos: Sequence[Sights], traits: Traits, library: Library, ob
     Returns:
         What was found, and how many pictures were drawn for it.
     """
-    kin = kin_of(as_locked(traits, library.schema, lock), library)
+    traits = as_locked(traits, library.schema, lock)
+    kin = kin_of(traits, library)
     comparisons = [Comparison(photo, library.layout, kin.population) for photo in photos]
     search = Search(observer, comparisons, library.schema, lock, library.reference, kin.peers.vectors.mean(0),
                     kin.settled)
     near = kin.people.vectors[alike(kin.people, search.comparison, count=NEAREST)]
     guess = Regression(kin.people).guess(photos[0])[0]
     begun = settle(starts(near, guess, library.schema), kin, library.schema)
-    worn = settle(kin.peers.vectors[donors(kin.peers, search.comparison, count=2 * NEAREST)], kin, library.schema)
+    worn = kin.peers.vectors[donors(kin.peers, search.comparison, count=2 * NEAREST)]
     vector = search.pick(begun)
-    vector = with_irises(search, dressed(search, vector, worn))
+    vector = with_irises(search, lock.applied(of_their_age(dressed(search, vector, worn), traits, library.schema)))
     for done in range(1, rounds + 1):
         search.view = done % len(photos)
         vector = choose_options(search, vector, hair=False)
@@ -137,7 +138,7 @@ def fit_on_engine(photos: Sequence[Sights], traits: Traits, library: Library, ob
         log(done, {name: values[-1][0] for name, values in search.history.items()})
         if gained < SATURATED:
             break
-    vector = dressed(search, vector, worn)
+    vector = lock.applied(of_their_age(dressed(search, vector, worn), traits, library.schema))
     vector = with_irises(search, choose_options(search, vector, hair=True))
     return FitResult(vector[None], vector[None], search.history), search.evaluations
 

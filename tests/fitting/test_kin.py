@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facenn.engine.generation import random_vector
-from facenn.fitting.kin import AGE, GREY, SEX, kin_of, kin_of_all, settle, settled
+from facenn.fitting.kin import AGE, ASH, GREY, SEX, kin_of, kin_of_all, of_their_age, settle, settled
 from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
 from facenn.fitting.sight import Floats, Sights
@@ -57,14 +57,18 @@ def test_make_up_of_men_and_beards_of_women_are_settled(crowd: Library) -> None:
     assert man >= make_up and not man & beard
     assert woman >= beard and not woman & make_up
     lines = {s.name for s in sliders if s.group == "Lines"}
-    assert len(lines) == 6 and man & woman == {SEX, AGE, GREY, "iris.size", "skin.moles", *lines}
+    assert len(lines) == 6 and man & woman == {SEX, AGE, "iris.size", "skin.moles", *lines}
     assert man | woman == (man & woman) | make_up | beard
 
 
-@pytest.mark.parametrize(("years", "expected"), [(25, True), (39, True), (41, False), (70, False)])
-def test_grey_of_the_young_is_settled(crowd: Library, years: float, expected: bool) -> None:
-    kin = kin_of(Traits(True, years), crowd)
-    assert (GREY in {crowd.schema.sliders[i].name for i in kin.settled}) == expected
+@pytest.mark.parametrize(("years", "most"), [(25, ASH), (39, ASH), (41, 1), (70, 1)])
+def test_hair_of_the_young_is_ash_at_most(portrait: ParameterSchema, years: float, most: float) -> None:
+    where = [s.name for s in portrait.sliders].index(GREY)
+    vectors = np.stack([random_vector(portrait, 0, i) for i in range(40)])
+    changed = of_their_age(vectors, Traits(True, years), portrait)
+    assert np.array_equal(changed[:, where], np.minimum(vectors[:, where], np.float32(most)))
+    assert np.array_equal(np.delete(changed, where, 1), np.delete(vectors, where, 1))
+    assert np.array_equal(of_their_age(vectors[0], Traits(True, years), portrait), changed[0])
 
 
 def test_settle_changes_settled_sliders_alone(crowd: Library) -> None:
@@ -86,7 +90,7 @@ def test_random_relatives_have_sex_age_and_lines_of_somebody_and_keep_what_is_lo
         assert kin.candidates[:, names.index(AGE)] == pytest.approx((years - 20) / 50, abs=0.1)
         assert (kin.candidates[:, names.index("nose.hump")] == np.float32(0.3)).all()
         assert (kin.candidates[:, names.index("age.forehead")] == np.float32(0.9)).all()
-        assert set(np.flatnonzero(kin.lock.held)) == {*settled(portrait, Traits(of_man, years)), names.index("nose.hump")}
+        assert set(np.flatnonzero(kin.lock.held)) == {*settled(portrait, man=of_man), names.index("nose.hump")}
         assert np.array_equal(kin.lock.applied(kin.candidates), kin.candidates)
     assert not lock.held[names.index(SEX)]
 
@@ -96,7 +100,7 @@ def test_a_locked_sex_or_age_is_truer_than_what_is_seen(portrait: ParameterSchem
     lock = Lock.of((f"{SEX}=0", f"{AGE}=0.9"), portrait)
     locked, = kin_of_all([Traits(True, 22)], portrait, lock, count=12, seed=0)
     woman, = kin_of_all([Traits(False, 65)], portrait, Lock.of((), portrait), count=12, seed=0)
-    free = [i for i in range(portrait.size) if i not in settled(portrait, Traits(False, 65))]
+    free = [i for i in range(portrait.size) if i not in settled(portrait, man=False)]
     assert np.array_equal(locked.candidates[:, free], woman.candidates[:, free])
     assert (locked.candidates[:, names.index(AGE)] == np.float32(0.9)).all()
 
