@@ -117,7 +117,7 @@ def test_measure_refuses_what_it_cannot_compare(tmp_path: Path, toy_model: Path,
         measured(toy_model, tmp_path / "out.json", Fresh("classic", 1))
     newer = ParameterSchema("portrait", portrait.version + 1, portrait.sliders, portrait.choices)
     save_imitator(tmp_path / "newer.safetensors", Dcgan(newer.size, resolution=32), newer)
-    with pytest.raises(CheckpointError, match="got version 3"):
+    with pytest.raises(CheckpointError, match="got version 4"):
         measured(tmp_path / "newer.safetensors", tmp_path / "out.json", Fresh("portrait", 1))
     with pytest.raises(ConfigError, match=r"expected a \.json file"):
         measured(toy_model, tmp_path / "out.png", Fresh("portrait", 1))
