@@ -165,13 +165,12 @@ def _strengths(value: Callable[[str], float], hair_style: str) -> NDArray[np.flo
     for zone, name in enumerate(ZONES):
         group = "eyes" if name in ("bags", "crease") else "age"
         strengths[shading.FIRST_ZONE + zone] = value(f"{group}.{name}")
-    for entry, name in (
-            (shading.BROW_GAP, "eyebrows.gap"), (shading.BROW_LIFT, "eyebrows.lift"),
-            (shading.BROW_SLANT, "eyebrows.slant"), (shading.BROW_ARCH, "eyebrows.arch"),
-            (shading.BROW_TAPER, "eyebrows.taper")):
-        strengths[entry] = 2 * value(name) - 1
+    for entry, reach, name in (
+            (shading.BROW_GAP, 1.0, "eyebrows.gap"), (shading.BROW_LIFT, 1.0, "eyebrows.lift"),
+            (shading.BROW_SLANT, 1.0, "eyebrows.slant"), (shading.BROW_ARCH, 1.0, "eyebrows.arch"),
+            (shading.BROW_TAPER, 1.0, "eyebrows.taper"), (shading.HAIRLINE, HAIRLINE_REACH, "hair.hairline")):
+        strengths[entry] = reach * (2 * value(name) - 1)
     strengths[shading.LIP_GLOSS] = NATURAL_GLOSS
-    strengths[shading.HAIRLINE] = HAIRLINE_REACH * (2 * value("hair.hairline") - 1)
     strengths[shading.SCALP_STRENGTH] = 0 if hair_style == "bald" else 0.9
     style = HAIR_STYLES[hair_style]
     strengths[shading.RECESSION] = style.recession if style else 0

@@ -130,7 +130,7 @@ def fit_on_engine(photos: Sequence[Sights], traits: Traits, library: Library, ob
     begun = settle(starts(near, guess, library.schema), kin, library.schema)
     worn = kin.peers.vectors[donors(kin.peers, search.comparison, count=2 * NEAREST)]
     vector = search.pick(begun)
-    vector = with_irises(search, lock.applied(of_their_age(dressed(search, vector, worn), traits, library.schema)))
+    vector = with_irises(search, dressed(search, vector, worn, traits))
     for done in range(1, rounds + 1):
         search.view = done % len(photos)
         vector = choose_options(search, vector, hair=False)
@@ -138,7 +138,7 @@ def fit_on_engine(photos: Sequence[Sights], traits: Traits, library: Library, ob
         log(done, {name: values[-1][0] for name, values in search.history.items()})
         if gained < SATURATED:
             break
-    vector = lock.applied(of_their_age(dressed(search, vector, worn), traits, library.schema))
+    vector = dressed(search, vector, worn, traits)
     vector = with_irises(search, choose_options(search, vector, hair=True))
     return FitResult(vector[None], vector[None], search.history), search.evaluations
 
@@ -177,10 +177,11 @@ def choose_options(search: Search, vector: Vector, *, hair: bool) -> Vector:
     return vector
 
 
-def dressed(search: Search, vector: Vector, donors: Vector) -> Vector:
-    """(P,) the same person with the hair of the best of some others, (N, P), in the photo's own colour."""
+def dressed(search: Search, vector: Vector, donors: Vector, traits: Traits) -> Vector:
+    """(P,) the same person with the hair of the best of some others, (N, P), in the photo's colour at that age."""
     vector = search.pick(with_hair_of(vector, donors, search.schema), by=HAIR_TERMS)
-    return fitted_group(search, vector, HAIR, by=HAIR_TERMS)
+    coloured = fitted_group(search, vector, HAIR, by=HAIR_TERMS)
+    return search.lock.applied(of_their_age(coloured, traits, search.schema))
 
 
 def with_irises(search: Search, vector: Vector) -> Vector:

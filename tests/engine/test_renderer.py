@@ -197,25 +197,20 @@ def test_stronger_brows_turn_skin_into_brow_and_nothing_else(engine: Engine, nam
     assert set(weak[differs]) <= {LABELS.index("skin"), LABELS.index("nose")}
 
 
-@pytest.fixture(scope="module")
-def brow_at(engine: Engine) -> Callable[[str, float], NDArray[np.float64]]:
-    """The right brow with one slider moved: first and last column, then middle row and rows covered at either end and
-    between them."""
-    def measure(name: str, value: float) -> NDArray[np.float64]:
-        brow = shows(engine.draw(face(**{f"eyebrows.{name}": value})), "brow")[:, SIDE // 2:]
-        columns = np.nonzero(brow.any(0))[0]
-        parts = [brow[:, c - 6:c + 7] for c in np.quantile(columns, (0.15, 0.5, 0.85)).astype(int)]
-        rows = [float(np.nonzero(part)[0].mean()) for part in parts]
-        return np.array([columns.min(), columns.max(), *rows, *(part.sum() / 13 for part in parts)])
-    return measure
+def measured_brow(render: Render) -> NDArray[np.float64]:
+    """The right brow's first and last column, its middle row at inner end, middle and tail, rows covered there."""
+    brow = shows(render, "brow")[:, SIDE // 2:]
+    columns = np.nonzero(brow.any(0))[0]
+    parts = [brow[:, c - 6:c + 7] for c in np.quantile(columns, (0.15, 0.5, 0.85)).astype(int)]
+    rows = [float(np.nonzero(part)[0].mean()) for part in parts]
+    return np.array([columns.min(), columns.max(), *rows, *(part.sum() / 13 for part in parts)])
 
 
 @pytest.mark.parametrize(("name", "moves"), [
     ("gap", lambda m: m[0]), ("lift", lambda m: -m[2:5].mean()), ("slant", lambda m: m[2] - m[4]),
     ("arch", lambda m: (m[2] + m[4]) / 2 - m[3]), ("taper", lambda m: 6 * np.log(m[5] / m[7]))])
-def test_brows_follow_their_sliders(brow_at: Callable[[str, float], NDArray[np.float64]], name: str,
-                                    moves: Callable[[NDArray[np.float64]], float]) -> None:
-    low, neutral, high = (brow_at(name, value) for value in (0.0, 0.5, 1.0))
+def test_brows_follow_their_sliders(engine: Engine, name: str, moves: Callable[[NDArray[np.float64]], float]) -> None:
+    low, neutral, high = (measured_brow(engine.draw(face(**{f"eyebrows.{name}": value}))) for value in (0.0, 0.5, 1.0))
     assert moves(low) + 2 < moves(neutral) < moves(high) - 2
     assert np.abs(high[1] - low[1]) < 8
 
