@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numba as nb
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
@@ -90,10 +91,41 @@ def normals_operator(count: int, triangles: Indices) -> sp.csr_matrix:
     return _sparse(1.0, triangles.ravel(), np.repeat(np.arange(len(triangles)), 3), (count, len(triangles)))
 
 
+def weighted_sums(weights: sp.csr_matrix, points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``weights @ points``, (M, N) float32 times (N, 3), in half of scipy's time and with the same rounding."""
+    sums = np.empty((weights.shape[0], 3), np.float32)
+    _add_up(weights.indptr, weights.indices, weights.data, points, sums)
+    return sums
+
+
+@nb.njit(cache=True)
+def _add_up(starts: Indices, indices: Indices, weights: Points, points: Points, sums: Points) -> None:
+    for row in range(len(sums)):
+        x = y = z = np.float32(0)
+        for k in range(starts[row], starts[row + 1]):
+            weight, i = weights[k], indices[k]
+            x += weight * points[i, 0]
+            y += weight * points[i, 1]
+            z += weight * points[i, 2]
+        sums[row, 0], sums[row, 1], sums[row, 2] = x, y, z
+
+
 def triangle_normals(positions: Points, triangles: Indices) -> Points:
     """(T, 3) normals whose length is twice the triangle's area."""
-    a, b, c = (positions[triangles[:, k]] for k in range(3))
-    return np.cross(b - a, c - a)
+    normals = np.empty((len(triangles), 3), positions.dtype)
+    _cross_edges(positions, triangles, normals)
+    return normals
+
+
+@nb.njit(cache=True)
+def _cross_edges(positions: Points, triangles: Indices, normals: Points) -> None:
+    for t in range(len(triangles)):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        for i in range(3):
+            j, k = (i + 1) % 3, (i + 2) % 3
+            along_j, along_k = positions[b, j] - positions[a, j], positions[b, k] - positions[a, k]
+            across_j, across_k = positions[c, j] - positions[a, j], positions[c, k] - positions[a, k]
+            normals[t, i] = along_j * across_k - along_k * across_j
 
 
 def surroundings(count: int, triangles: Indices, rings: int = 3) -> sp.csr_matrix:

@@ -1,6 +1,7 @@
 """Compiled geometry kernels: projection, shadow map, vertex light, visibility buffer. No GL, no display.
 
-numba turns int + float32 into float64, hence the casts of loop indices to f4.
+numba turns int + float32 into float64, hence the casts of loop indices to f4. No kernel, here or in shading, may use
+fastmath: what it rounds differs between code just compiled and the same code from the cache.
 """
 
 import math
@@ -35,7 +36,7 @@ RENEWAL = 1000  # hair triangles after which these depths are looked up again
 ROUNDING = f4(1e-5)  # of an interpolated depth, at most
 
 
-@nb.njit(fastmath=True, cache=True)
+@nb.njit(cache=True)
 def project(positions: Floats, matrix: Floats, side: f4, out: Floats) -> None:
     """World positions (N, 3) -> pixel x, pixel y, depth (N, 3) on a square of ``side`` pixels."""
     half = f4(0.5)
@@ -50,23 +51,23 @@ def project(positions: Floats, matrix: Floats, side: f4, out: Floats) -> None:
         out[i, 2] = clip_z * inverse
 
 
-@nb.njit(fastmath=True, inline="always")
+@nb.njit(inline="always")
 def clamp01(x: f4) -> f4:
     """The number limited to 0..1."""
     return min(max(x, f4(0)), f4(1))
 
 
-@nb.njit(fastmath=True, inline="always")
+@nb.njit(inline="always")
 def _first_centre(a: f4, b: f4, c: f4) -> int:
     return max(math.ceil(min(a, b, c) - f4(0.5)), 0)
 
 
-@nb.njit(fastmath=True, inline="always")
+@nb.njit(inline="always")
 def _last_centre(a: f4, b: f4, c: f4, side: int) -> int:
     return min(math.floor(max(a, b, c) - f4(0.5)), side - 1)
 
 
-@nb.njit(fastmath=True, inline="always")
+@nb.njit(inline="always")
 def _span(u: f4, v: f4, du: f4, dv: f4, count: int) -> tuple[int, int]:
     """First and last of ``count`` steps along a row at which all three barycentric coordinates are inside."""
     low, high = f4(0), f4(count - 1)
@@ -88,7 +89,7 @@ def _span(u: f4, v: f4, du: f4, dv: f4, count: int) -> tuple[int, int]:
     return math.ceil(low), math.floor(high)
 
 
-@nb.njit(fastmath=True, cache=True)
+@nb.njit(cache=True)
 def depth_map(screen: Floats, triangles: Ints, material: Ints, depth: Floats) -> None:
     """Nearest depth per pixel of a (S, S) map; eyes and lashes are left out, they cast no shadow."""
     side = depth.shape[0]
@@ -118,7 +119,7 @@ def depth_map(screen: Floats, triangles: Ints, material: Ints, depth: Floats) ->
                     depth[y, left + step] = z
 
 
-@nb.njit(fastmath=True, cache=True)
+@nb.njit(cache=True)
 def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_screen: Floats, shadow: Floats,
                    directions: Floats, colours: Floats, ambient: Floats, out: Floats) -> None:
     """Fill columns NX..LIT of the attributes: normal, diffuse light, openness, share of the key light.
@@ -133,9 +134,9 @@ def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_sc
         column, row, z = int(shadow_screen[i, 0]), int(shadow_screen[i, 1]), shadow_screen[i, 2] - SHADOW_BIAS
         hits = f4(0)
         for dy in range(-SHADOW_REACH, SHADOW_REACH + 1, SHADOW_STEP):
+            texels = shadow[min(max(row + dy, 0), side - 1)]
             for dx in range(-SHADOW_REACH, SHADOW_REACH + 1, SHADOW_STEP):
-                if z <= shadow[min(max(row + dy, 0), side - 1), min(max(column + dx, 0), side - 1)]:
-                    hits += f4(1)
+                hits += f4(z <= texels[min(max(column + dx, 0), side - 1)])
         lit = hits / f4(SHADOW_SAMPLES)
         if kind == SKIN and is_open < f4(1):  # what is hidden from the sky still sees lit skin
             is_open = is_open / (f4(1) - BOUNCE * (f4(1) - is_open))
@@ -163,7 +164,7 @@ def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_sc
         out[i, OPEN], out[i, LIT] = is_open, lit
 
 
-@nb.njit(fastmath=True, inline="always")
+@nb.njit(inline="always")
 def _alpha(texture: Bytes, u: f4, v: f4) -> int:
     height, width = texture.shape[0], texture.shape[1]
     row = min(max(int((f4(1) - v) * f4(height)), 0), height - 1)
@@ -171,7 +172,7 @@ def _alpha(texture: Bytes, u: f4, v: f4) -> int:
     return int(texture[row, column, 1])
 
 
-@nb.njit(fastmath=True, cache=True)
+@nb.njit(cache=True)
 def _farthest(depth: Floats, farthest: Floats) -> None:
     """Largest depth of each tile of a (S, S) map."""
     side = depth.shape[0]
@@ -198,7 +199,7 @@ def _is_hidden(nearest: f4, left: int, right: int, top: int, bottom: int, farthe
     return True
 
 
-@nb.njit(fastmath=True, cache=True)
+@nb.njit(cache=True)
 def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floats, strands: Bytes,
                lashes: Bytes, lash_strength: f4, triangle: Ints, first_weight: Floats, second_weight: Floats,
                depth: Floats) -> None:

@@ -15,7 +15,7 @@ from facenn.engine.hair import grow
 from facenn.engine.hair_styles import HAIR_STYLES
 from facenn.engine.head import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
 from facenn.engine.looks import Look, SkinMaps
-from facenn.engine.mesh import Points, smoothstep, surroundings, triangle_normals
+from facenn.engine.mesh import Points, smoothstep, surroundings, triangle_normals, weighted_sums
 from facenn.engine.rasterizer import CLOTH, EYE, HAIR, LASH, SKIN, Floats
 from facenn.engine.strands import lash_texture, strand_texture
 
@@ -228,13 +228,13 @@ class Engine:
         count = len(scene.uv)
         positions, normals = np.empty((count, 3), np.float32), np.empty((count, 3), np.float32)
         occlusion = scene.occlusion.copy()
-        mapped = scene.positions_of @ vertices
+        mapped = weighted_sums(scene.positions_of, vertices)
         positions[: len(mapped)] = mapped
-        surface = self._skin_positions @ vertices
+        surface = weighted_sums(self._skin_positions, vertices)
         face_normals = triangle_normals(surface, self._skin.position_triangles)
-        skin_normals = self._skin_normals @ face_normals
+        skin_normals = weighted_sums(self._skin_normals, face_normals)
         skin_normals /= np.sqrt((skin_normals**2).sum(1, keepdims=True)) + np.float32(1e-12)
-        hollow = ((self._around @ surface - surface) * skin_normals).sum(1)
+        hollow = ((weighted_sums(self._around, surface) - surface) * skin_normals).sum(1)
         for piece, start in zip(scene.pieces, scene.starts, strict=False):
             where = slice(start, start + len(piece.uv))
             if piece.skin_position is not None:

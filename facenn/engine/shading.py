@@ -118,7 +118,7 @@ def _at(row: int, lane: int) -> int:
     return row * LANES + lane
 
 
-@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+@nb.njit(error_model="numpy", forceinline=True)
 def _sample(texture: Bytes, u: f4, v: f4, channels: int, S: Floats, row: int, lane: int) -> None:
     """Bilinear lookup of the first ``channels`` channels, scaled to 0..1, into as many rows."""
     height, width = texture.shape[0], texture.shape[1]
@@ -135,7 +135,7 @@ def _sample(texture: Bytes, u: f4, v: f4, channels: int, S: Floats, row: int, la
                                  + f4(texture[line + 1, column + 1, c]) * w11)
 
 
-@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+@nb.njit(error_model="numpy", forceinline=True)
 def _nearest(texture: Bytes, u: f4, v: f4, channel: int) -> int:
     height, width = texture.shape[0], texture.shape[1]
     row = min(max(int((f4(1) - v) * f4(height)), 0), height - 1)
@@ -143,25 +143,25 @@ def _nearest(texture: Bytes, u: f4, v: f4, channel: int) -> int:
     return int(texture[row, column, channel])
 
 
-@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+@nb.njit(error_model="numpy", forceinline=True)
 def _mix(a: f4, b: f4, t: f4) -> f4:
     t = clamp01(t)
     return a * (f4(1) - t) + b * t
 
 
-@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+@nb.njit(error_model="numpy", forceinline=True)
 def _smooth(low: f4, high: f4, x: f4) -> f4:
     t = clamp01((x - low) / (high - low))
     return t * t * (f4(3) - f4(2) * t)
 
 
-@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+@nb.njit(error_model="numpy", forceinline=True)
 def _signed(share: f4) -> f4:
     """-1..1 of a channel of SIGNED."""
     return (share - f4(128 / 255)) * f4(2)
 
 
-@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+@nb.njit(error_model="numpy", forceinline=True)
 def _half_dot(lx: f4, ly: f4, lz: f4, vx: f4, vy: f4, vz: f4,
               nx: f4, ny: f4, nz: f4) -> f4:
     """Cosine between n and the half vector of l and v."""
@@ -169,7 +169,7 @@ def _half_dot(lx: f4, ly: f4, lz: f4, vx: f4, vy: f4, vz: f4,
     return (nx * hx + ny * hy + nz * hz) / math.sqrt(hx * hx + hy * hy + hz * hz)
 
 
-@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+@nb.njit(error_model="numpy", forceinline=True)
 def _brow(brows: Bytes, x: f4, y: f4, strengths: Floats, S: Floats, lane: int) -> f4:
     """Cover of the eyebrow at a place of the face canvas.
 
@@ -198,13 +198,13 @@ def _brow(brows: Bytes, x: f4, y: f4, strengths: Floats, S: Floats, lane: int) -
     return seen
 
 
-@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+@nb.njit(error_model="numpy", forceinline=True)
 def _scalp(above: f4, offset: f4) -> f4:
     """Cover of painted hair, from the encoded distance to the hairline and the degrees by which that is moved."""
     return _smooth(f4(-5), f4(5), (above - f4(128 / 255)) * f4(2 * HAIRLINE_RANGE) - offset)
 
 
-@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+@nb.njit(error_model="numpy", forceinline=True)
 def _skin_label(S: Floats, lane: int, texture: Bytes, strengths: Floats) -> int:
     """Label of one sample of skin; brows and painted hair count where they cover most of it."""
     if S[_at(COVER, lane)] > BROW_SEEN:
@@ -219,7 +219,7 @@ def _skin_label(S: Floats, lane: int, texture: Bytes, strengths: Floats) -> int:
     return label
 
 
-@nb.njit(fastmath=True, error_model="numpy", cache=True)
+@nb.njit(error_model="numpy", cache=True)
 def _look_up_skin(S: Floats, count: int, texture: Bytes, canvas: Bytes, brows: Bytes, strengths: Floats,
                   shown: Bytes) -> None:
     """Fetch everything that is painted on samples of skin, and their labels."""
@@ -241,7 +241,7 @@ def _look_up_skin(S: Floats, count: int, texture: Bytes, canvas: Bytes, brows: B
         shown[i] = _skin_label(S, i, texture, strengths)
 
 
-@nb.njit(fastmath=True, error_model="numpy", cache=True)
+@nb.njit(error_model="numpy", cache=True)
 def _cover_skin(S: Floats, count: int, strengths: Floats) -> None:
     """How much of every sample each layer of skin covers, and where lines and pores lean it."""
     flushed = (f4(1.0) + f4(0.4) * strengths[BLUSH_STRENGTH]) * strengths[FLUSH_STRENGTH]
@@ -267,7 +267,7 @@ def _cover_skin(S: Floats, count: int, strengths: Floats) -> None:
         S[_at(LEANS_Y, i)] = _signed(S[_at(PAINT + LEAN_Y, i)]) * line + _signed(S[_at(TEXEL + PORES_Y, i)]) * pores
 
 
-@nb.njit(fastmath=True, error_model="numpy", cache=True)
+@nb.njit(error_model="numpy", cache=True)
 def _albedo(S: Floats, count: int, colours: Floats, strengths: Floats) -> None:
     """Diffuse colour of skin with everything painted on it.
 
@@ -305,7 +305,7 @@ def _albedo(S: Floats, count: int, colours: Floats, strengths: Floats) -> None:
             S[_at(RESULT + c, i)] = _mix(a, browed, S[_at(COVER, i)])
 
 
-@nb.njit(fastmath=True, error_model="numpy", cache=True)
+@nb.njit(error_model="numpy", cache=True)
 def _light_skin(S: Floats, count: int, directions: Floats, lights: Floats) -> None:
     """Diffuse light on skin, and its normal, leant by lines and pores.
 
@@ -332,7 +332,7 @@ def _light_skin(S: Floats, count: int, directions: Floats, lights: Floats) -> No
         S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)] = nx * scale, ny * scale, nz * scale
 
 
-@nb.njit(fastmath=True, error_model="numpy", cache=True)
+@nb.njit(error_model="numpy", cache=True)
 def _shine_skin(S: Floats, count: int, colours: Floats, strengths: Floats, directions: Floats, lights: Floats
                 ) -> None:
     """Add the GGX-like highlights of three lights; the darker the skin, the rougher."""
@@ -365,7 +365,7 @@ def _shine_skin(S: Floats, count: int, colours: Floats, strengths: Floats, direc
             S[_at(RESULT + 2, i)] += blue * s
 
 
-@nb.njit(fastmath=True, error_model="numpy", cache=True)
+@nb.njit(error_model="numpy", cache=True)
 def _eyes(S: Floats, count: int, colours: Floats, strengths: Floats, directions: Floats, lights: Floats) -> None:
     """Sclera, iris with fibres and limbal ring, pupil, catch lights, by the angle from the gaze axis.
 
@@ -415,7 +415,7 @@ def _eyes(S: Floats, count: int, colours: Floats, strengths: Floats, directions:
                 S[_at(RESULT + c, i)] += catch * lights[light, c]
 
 
-@nb.njit(fastmath=True, error_model="numpy", cache=True)
+@nb.njit(error_model="numpy", cache=True)
 def _hair(S: Floats, count: int, colours: Floats, directions: Floats, lights: Floats) -> None:
     """Kajiya-Kay around a tangent that falls with gravity along the surface, over light that wraps around strands.
 
@@ -464,7 +464,7 @@ def _hair(S: Floats, count: int, colours: Floats, directions: Floats, lights: Fl
                 S[_at(RESULT + c, i)] += level * (S[_at(STRAND + c, i)] * S[_at(OF_STRAND, i)] + S[_at(WHITE, i)])
 
 
-@nb.njit(fastmath=True, error_model="numpy", cache=True)
+@nb.njit(error_model="numpy", cache=True)
 def _plain(S: Floats, kind: int, count: int, colours: Floats) -> None:
     """The colour of what shows nothing but diffuse light: mouth, cloth and lashes."""
     for c in range(3):
@@ -480,7 +480,7 @@ def _plain(S: Floats, kind: int, count: int, colours: Floats) -> None:
             S[_at(RESULT + c, i)] = a * S[_at(RED + c, i)]
 
 
-@nb.njit(fastmath=True, error_model="numpy", cache=True)
+@nb.njit(error_model="numpy", cache=True)
 def _shade(S: Floats, kind: int, count: int, y: int, side: int, half_tangent: f4, colours: Floats, strengths: Floats,
            directions: Floats, lights: Floats) -> None:
     """Linear colour of the samples of one material, all in pixel row ``y``."""
@@ -520,7 +520,7 @@ def _distance_to_lid(triangle: Ints, material: Ints, row: int, column: int, step
     return samples
 
 
-@nb.njit(fastmath=True, error_model="numpy", cache=True)
+@nb.njit(error_model="numpy", cache=True)
 def _measure_lids(S: Floats, places: Ints, count: int, y: int, triangle: Ints, material: Ints, sample_size: f4
                   ) -> None:
     """Decimetres from places on an eye or in a mouth to the lids or lips above and below."""
@@ -532,7 +532,7 @@ def _measure_lids(S: Floats, places: Ints, count: int, y: int, triangle: Ints, m
         S[_at(BELOW, i)] = sample_size * f4(_distance_to_lid(triangle, material, row, column, 1, reach))
 
 
-@nb.njit(fastmath=True, error_model="numpy", cache=True)
+@nb.njit(error_model="numpy", cache=True)
 def _interpolate(S: Floats, places: Ints, count: int, y: int, kinds: Ints, triangle: Ints, first_weight: Floats,
                  second_weight: Floats, triangles: Ints, attributes: Floats) -> None:
     """Attributes at places of a pixel row: of one sample, or the mean of a pixel that shows a single material.
@@ -570,7 +570,7 @@ def _interpolate(S: Floats, places: Ints, count: int, y: int, kinds: Ints, trian
             S[_at(U, i)], S[_at(V, i)] = first_u, first_v
 
 
-@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+@nb.njit(error_model="numpy", forceinline=True)
 def _scan(triangle: Ints, material: Ints, y: int, background: Bytes, kinds: Ints, light: Floats, shown: Bytes
           ) -> int:
     """What every pixel of a row shows: its material, -1 for the background, MIXED for several; and all, as bits.
@@ -598,7 +598,7 @@ def _scan(triangle: Ints, material: Ints, y: int, background: Bytes, kinds: Ints
     return found
 
 
-@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+@nb.njit(error_model="numpy", forceinline=True)
 def _label(shown: Bytes, x: int) -> int:
     """What most samples of a pixel show; a tie goes to the first."""
     best, most = 0, 0
@@ -612,7 +612,7 @@ def _label(shown: Bytes, x: int) -> int:
     return best
 
 
-@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+@nb.njit(error_model="numpy", forceinline=True)
 def _collect(triangle: Ints, material: Ints, kind: int, y: int, start: int, kinds: Ints, places: Ints
              ) -> tuple[int, int]:
     """Find what shows a material in a pixel row, from column ``start`` on, until the lanes are full.
@@ -637,7 +637,7 @@ def _collect(triangle: Ints, material: Ints, kind: int, y: int, start: int, kind
     return x, count
 
 
-@nb.njit(fastmath=True, error_model="numpy", forceinline=True)
+@nb.njit(error_model="numpy", forceinline=True)
 def _add_up(S: Floats, places: Ints, count: int, kinds: Ints, curve: Floats, labels: Bytes, light: Floats,
             shown: Bytes) -> None:
     """Add shaded samples to the levels of their pixels (S, 3), and their labels to those of all samples (S, 4)."""
@@ -650,7 +650,7 @@ def _add_up(S: Floats, places: Ints, count: int, kinds: Ints, curve: Floats, lab
             shown[x, q] = labels[i]
 
 
-@nb.njit(fastmath=True, error_model="numpy", cache=True)
+@nb.njit(error_model="numpy", cache=True)
 def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangles: Ints, material: Ints,
             attributes: Floats, texture: Bytes, canvas: Bytes, brows: Bytes, strands: Bytes, colours: Floats,
             strengths: Floats, directions: Floats, lights: Floats, curve: Floats, label_of: Bytes, half_tangent: f4,

@@ -11,6 +11,7 @@ from facenn.engine.mesh import (
     triangulate,
     unique_corners,
     unit,
+    weighted_sums,
 )
 
 CUBE = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
@@ -93,6 +94,13 @@ def test_normals_operator_sums_the_triangles_around_a_vertex() -> None:
     triangles = np.array([[0, 1, 2], [0, 2, 3]])
     summed = normals_operator(5, triangles) @ np.array([[0.0, 0, 1], [0, 2, 0]])
     assert summed.tolist() == [[0, 2, 1], [0, 0, 1], [0, 2, 1], [0, 2, 0], [0, 0, 0]]
+
+
+def test_weighted_sums_are_the_product() -> None:
+    points, quads = grid(13)
+    weights = surroundings(len(points), triangulate(quads))[:40]
+    uneven = np.random.default_rng(1).random(points.shape, np.float32)
+    assert np.array_equal(weighted_sums(weights, uneven), weights @ uneven)
 
 
 def test_surroundings_average_a_neighbourhood_some_rings_wide() -> None:
