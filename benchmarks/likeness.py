@@ -3,8 +3,8 @@
 FOLDER holds two photos of each person, told apart by what follows the first underscore of the name, such as
 ``017_neutral.jpg`` and ``017_smiling.jpg``: the first one in the order of the alphabet is fitted, dlib compares the
 engine's picture with the second ones of everybody. An ``info.csv`` with the columns id, sex and ethnicity adds the
-rank among people of the same group. People who are fitted already are not fitted again, unless engine, search or
-options have changed.
+rank among people of the same group. People who are fitted already are not fitted again, unless photo, engine, search,
+Imitator or options have changed.
 
     python benchmarks/likeness.py FOLDER --people 001,025     into runs/likeness, which git ignores
 
@@ -17,7 +17,7 @@ import hashlib
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from facenn.alignment import AlignedFace, align, find_faces
 from facenn.config import FitConfig
 from facenn.engine.generation import engine_digest
 from facenn.engine.renderer import Engine
-from facenn.errors import FacennError, MissingFileError, PhotoError
+from facenn.errors import FacennError, FormatError, MissingFileError, PhotoError
 from facenn.evaluation import find_landmarks
 from facenn.files import replace_text
 from facenn.fitting.comparison import superimposed
@@ -40,7 +40,7 @@ from facenn.networks.frozen import Frozen, load_frozen
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
 from facenn.steps.photos import PHOTO_SUFFIXES, Fitter, open_fitter
-from facenn.steps.places import LIBRARIES, PRETRAINED, RUNS, choose_device
+from facenn.steps.places import CHAMPION, LIBRARIES, PRETRAINED, RUNS, choose_device
 from facenn.steps.searchers import search_files
 
 Array = NDArray[np.float64]
@@ -112,7 +112,10 @@ def _groups(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8", newline="") as lines:
-        return {row["id"]: f"{row['sex']} {row['ethnicity']}" for row in csv.DictReader(lines)}
+        rows = csv.DictReader(lines)
+        if missing := {"id", "sex", "ethnicity"} - set(rows.fieldnames or ()):
+            raise FormatError(f"{path}: expected columns id, sex and ethnicity, found no {', '.join(sorted(missing))}")
+        return {row["id"]: f"{row['sex']} {row['ethnicity']}" for row in rows}
 
 
 def chosen_people(people: list[Person], names: str | None) -> list[Person]:
@@ -125,17 +128,18 @@ def chosen_people(people: list[Person], names: str | None) -> list[Person]:
     return [known[name] for name in names.split(",")]
 
 
-def fitting_digest() -> str:
-    """What tells whether two fits search alike: a digest of the code of the searches."""
+def digest_of(paths: Iterable[Path]) -> str:
+    """What tells whether files hold the same."""
     digest = hashlib.sha256()
-    for path in search_files():
+    for path in paths:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def fit_person(fitter: Fitter, person: Person, out: Path, key: str) -> dict[str, float]:
-    """Fit one photo unless that is done; seconds and pictures drawn."""
+def fit_person(fitter: Fitter, person: Person, out: Path, setting: str) -> dict[str, float]:
+    """Fit one photo unless that is done in the same setting; seconds and pictures drawn."""
     record, folder = out / "fits" / person.name / "benchmark.json", out / "fits" / person.name
+    key = f"{setting} {digest_of([person.fitted])}"
     if record.is_file():
         done = json.loads(record.read_text(encoding="utf-8"))
         if done["key"] == key:
@@ -245,14 +249,15 @@ def measure(options: argparse.Namespace) -> None:
                            progress=lambda done: print(f"library: {done} of {config.library} people", file=sys.stderr))
     engine, frame = Engine(config.character), torch.from_numpy(library.frame) * 512
     gallery = np.stack([judged_photo(p.other, frozen) for p in everybody])
-    key = f"{config.model_dump_json()} {engine_digest()} {fitting_digest()} {options.model}"
+    models = [options.model or CHAMPION] if options.method == "imitator" else []
+    setting = f"{config.model_dump_json()} {engine_digest()} {digest_of([*search_files(), *models])}"
     neutral = engine.draw(engine.schema.neutral()).picture
     costs, tiles, captions, rows = [], [], [], []
     fit = f"fit by {options.method}"
     probes: dict[str, list[Array]] = defaultdict(list)
     with open_fitter(config, options.model, PRETRAINED, device=choose_device("cpu")) as fitter:
         for person in people:
-            costs.append(fit_person(fitter, person, out, key))
+            costs.append(fit_person(fitter, person, out, setting))
             rows.append(everybody.index(person))
             nearest = nearest_people(align(read_image(person.fitted), frozen.finder, frame=frame), library, frozen)
             found = out / "fits" / person.name

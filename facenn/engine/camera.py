@@ -31,7 +31,7 @@ class Conditions:
         light_yaw: degrees by which all lights move to the picture's right.
         light_pitch: degrees by which they move up.
         light: RGB factor of all lights.
-        contrast: 1 in the studio; 0 for light from everywhere alike, 2 for a key light alone.
+        contrast: 1 in the studio, 0..2: how much stronger the key light is than the others.
         background: sRGB colour 0..1; None for the studio's wall.
         distance: metres from the camera to the face; the head keeps its size, its perspective changes.
     """
@@ -57,9 +57,9 @@ class Conditions:
                                   f"got {share} of {name!r}")
         for name in ("light", "background"):
             colour = getattr(self, name)
-            if colour is not None and not all(0 <= c <= (1 if name == "background" else 10) for c in colour):
-                raise ConfigError(f"condition {name}: expected three numbers from 0 to "
-                                  f"{1 if name == 'background' else 10}, got {colour}")
+            most = 1 if name == "background" else 10
+            if colour is not None and not (len(colour) == 3 and all(0 <= c <= most for c in colour)):
+                raise ConfigError(f"condition {name}: expected three numbers from 0 to {most}, got {colour}")
         for name in ("light_yaw", "light_pitch"):
             if not -90 <= getattr(self, name) <= 90:
                 raise ConfigError(f"condition {name}: expected -90 to 90 degrees, got {getattr(self, name)}")

@@ -97,7 +97,7 @@ APPEARANCE = (
     _amount("lips.colour", "Make-up", "Lipstick", 0.0, "None to full red"),
     _amount("cheek.blush", "Make-up", "Blush", 0.0, "On the cheeks"),
     _amount("eyes.shadow", "Make-up", "Eye shadow", 0.0, "On the upper lids"),
-    _amount("eyes.liner", "Make-up", "Eye liner", 0.0, "Along the upper lashes"),
+    _amount("eyes.liner", "Make-up", "Eye liner", 0.0, "Along the lashes, the upper ones most"),
 )
 
 BROW_CHOICE = Choice("eyebrows.style", "Eyebrows", "Style", tuple(BROW_STYLES), "natural")
@@ -108,7 +108,7 @@ SKIN_TONES = np.array([[0.62, 0.44, 0.37], [0.52, 0.335, 0.262], [0.40, 0.245, 0
                        [0.145, 0.082, 0.058], [0.052, 0.030, 0.023]])
 HAIR_TONES = np.array([[0.011, 0.009, 0.008], [0.035, 0.020, 0.013], [0.091, 0.059, 0.031],
                        [0.205, 0.148, 0.071], [0.40, 0.33, 0.185]])
-GREY, GREY_OF_BROWS = np.array([0.34, 0.335, 0.33]), 0.35  # brows turn grey later than hair
+GREY, GREY_OF_BROWS = np.array([0.45, 0.445, 0.44]), 0.35  # brows turn grey later than hair
 IRIS_HUES = np.array([[0.17, 0.070, 0.022], [0.13, 0.15, 0.055], [0.13, 0.21, 0.30]])
 LIPSTICK, EYE_SHADOW, SHIRT = (0.38, 0.05, 0.07), (0.14, 0.06, 0.05), (0.30, 0.31, 0.33)
 SCLERA_BRIGHT, SCLERA_DULL = np.array([0.50, 0.475, 0.45]), np.array([0.32, 0.25, 0.215])

@@ -15,7 +15,7 @@ Length = Callable[[Floats, Floats], Floats]
 
 CROWN = np.array([0, 8.20, -0.40])
 TIE = (0, 7.6, -0.8)
-BUN, BUN_RADIUS = (0, 8.85, -0.2), 0.36
+BUN, BUN_RADIUS, BUN_DEPTH = (0, 8.50, 0.0), 0.14, 0.14
 
 
 @dataclass(frozen=True)
@@ -167,12 +167,14 @@ def _across_forehead(parting: float) -> Flow:
 
 
 def _round_bun(points: Floats) -> Floats:
-    """To a bun on top of the head, then around it as seen from the front."""
-    out = points - BUN
-    distance = np.linalg.norm(out, axis=1, keepdims=True)
-    around = np.stack([out[:, 1], -out[:, 0], np.zeros(len(points))], 1) / distance
-    outwards = np.clip((BUN_RADIUS - distance) / 0.1, -1.5, 1.5) * out / distance
-    return unit(outwards + around * smoothstep(BUN_RADIUS + 0.2, BUN_RADIUS, distance))
+    """To a bun on top of the head, then around it as seen from the front; the further to the front, the narrower."""
+    x, y, z = (points - BUN).T
+    distance = np.hypot(x, y)
+    radius = np.sqrt(np.maximum(1 - np.square(z / BUN_DEPTH), 0.05)) * BUN_RADIUS
+    turn = np.where(z > 0, 1, -1) * smoothstep(0.2, 0, distance - radius)
+    outwards = np.clip((radius - distance) / 0.1, -1.5, 1.5)
+    direction = np.stack([outwards * x + turn * y, outwards * y - turn * x, -z * (distance > radius)], 1)
+    return unit(direction / distance[:, None])
 
 
 def _from_parting(parting: float, *, rise: float, back: float) -> Flow:
@@ -200,10 +202,16 @@ _TAIL = HairStyle(  # behind the neck
     pull=0.5, spread=0.25, curl=0.03, turns=1.0, fray=0.3, azimuths=(150, 180), heights=(2, 60))
 
 
-def _hairline_of(flow: Flow) -> HairStyle:
+def _hairline_of(flow: Flow, *, segments: int) -> HairStyle:
     """Soft short hair along the hairline."""
-    return HairStyle(800, _even(0.42), flow, width=0.035, lift=0.04, segments=7, stand=0.05, hug=1.0, jitter=0.10,
-                     pull=0.5, spread=0.5, azimuths=(0, 100), heights=(-8, 13))
+    return HairStyle(800, _even(0.42), flow, width=0.035, lift=0.04, segments=segments, stand=0.05, hug=1.0,
+                     jitter=0.10, pull=0.5, spread=0.5, azimuths=(0, 100), heights=(-8, 13))
+
+
+def _fill(segments: int) -> HairStyle:
+    """On the crown, where the wall could be seen between the head and hair that stands off it."""
+    return HairStyle(160, _even(0.45), _back, width=0.18, lift=0.09, segments=segments, stand=0.03, hug=1.0,
+                     jitter=0.05, pull=0.5, heights=(36, 180))
 
 
 HAIR_STYLES: dict[str, HairStyle | None] = {
@@ -222,14 +230,16 @@ HAIR_STYLES: dict[str, HairStyle | None] = {
         jitter=0.06, spread=0.1, fray=0.16),
     "bob": HairStyle(
         720, _even(2.0), _from_parting(0.0, rise=-0.1, back=0.25), width=0.19, lift=0.13, segments=9, hug=0.8,
-        gravity=3.0, jitter=0.03, curl=0.015, turns=1.0, fray=0.2, cut=6.42, curtain=66, bangs=0.75, covers_ears=True),
+        gravity=3.0, jitter=0.03, curl=0.015, turns=1.0, fray=0.2, cut=6.42, curtain=66, bangs=0.75, covers_ears=True,
+        layers=(_fill(9),)),
     "long": HairStyle(
         640, _even(2.9), _from_parting(-0.06, rise=0.0, back=0.3), width=0.21, lift=0.11, segments=10, hug=0.8,
-        gravity=3.0, jitter=0.03, curl=0.025, turns=1.2, fray=0.15, cut=5.8, curtain=66, covers_ears=True),
+        gravity=3.0, jitter=0.03, curl=0.025, turns=1.2, fray=0.15, cut=5.8, curtain=66, covers_ears=True,
+        layers=(_fill(10),)),
     "tied_back": HairStyle(
         1000, _even(1.1), _towards((0, 7.9, -0.8)), width=0.11, lift=0.11, segments=7, stand=0.06, hug=1.0,
         jitter=0.012, pull=0.6, recession=-0.3, groomed=1.0,
-        layers=(_hairline_of(_towards((0, 7.75, -0.7))), _LOOSE, _TAIL)),
+        layers=(_hairline_of(_towards((0, 7.75, -0.7)), segments=7), _LOOSE, _TAIL)),
     "curly": HairStyle(
         640, _short(0.50, 0.60), _from_parting(-0.12, rise=0.5, back=0.0), width=0.11, lift=0.16, segments=9,
         stand=0.45, gravity=1.6, jitter=0.2, curl=0.055, turns=2.4, columns=CURLY, curtain=60, covers_ears=True),
@@ -243,16 +253,16 @@ HAIR_STYLES: dict[str, HairStyle | None] = {
         1100, _even(1.35), _across_forehead(0.28), width=0.14, lift=0.17, segments=7, stand=0.06, hug=1.0, gravity=0.2,
         jitter=0.02, pull=0.7, layers=(_UNDER, _LOOSE)),
     "bun": HairStyle(
-        1000, _even(1.0), _towards(BUN), width=0.11, lift=0.3, segments=7, stand=0.08, hug=0.9, jitter=0.03,
+        1000, _even(1.0), _towards(BUN), width=0.11, lift=0.14, segments=9, stand=0.08, hug=0.9, jitter=0.03,
         pull=0.6, recession=-0.3, groomed=1.0, layers=(
-            _hairline_of(_towards(BUN)),
+            _hairline_of(_towards(BUN), segments=9),
             HairStyle(  # the bun
-                280, _even(1.6), _round_bun, width=0.15, lift=0.1, segments=7, stand=0.5, jitter=0.12, pull=0.8,
-                fray=0.15, spread=0.4, curl=0.03, turns=1.0, heights=(30, 90)),
+                280, _even(1.6), _round_bun, width=0.11, lift=0.1, segments=9, stand=0.5, jitter=0.08, pull=0.8,
+                fray=0.08, spread=0.3, curl=0.02, turns=1.0, heights=(50, 110)),
             HairStyle(  # curls that hang loose beside the face
-                40, _even(1.2), _everywhere((0, -1, 0)), width=0.06, lift=0.08, segments=7, stand=0.5, gravity=1.6,
-                jitter=0.2, pull=0.2, spread=0.5, fray=0.2, curl=0.05, turns=2.2, columns=CURLY, azimuths=(62, 110),
-                heights=(0, 20)))),
+                28, _even(0.9), _everywhere((0, -1, 0)), width=0.06, lift=0.05, segments=9, stand=0.3, gravity=2.4,
+                jitter=0.1, pull=0.3, spread=0.5, fray=0.2, curl=0.035, turns=2.2, columns=CURLY, azimuths=(66, 96),
+                heights=(0, 14)))),
     "tousled": HairStyle(
         1000, _short(0.34, 0.10), _forward, width=0.12, lift=0.08, segments=7, stand=0.3, gravity=0.3, jitter=0.13,
         pull=0.45, spread=0.4, fray=0.5, layers=(_UNDER,)),

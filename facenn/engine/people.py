@@ -225,8 +225,7 @@ def _skin(person: Person, generator: np.random.Generator) -> Values:
             "skin.gloss": generator.normal(0.40 - 0.10 * person.ageing, 0.12),
             "skin.freckles": generator.uniform(0.3, 0.9) if freckled else abs(generator.normal(0, 0.08)),
             "skin.moles": abs(generator.normal(0, 0.25)),
-            "lips.tone": generator.normal(0.32 + 0.15 * person.tone - 0.08 * person.ageing, 0.11),
-            "lips.gloss": generator.normal(0.36 - 0.14 * person.ageing, 0.12)}
+            "lips.tone": generator.normal(0.32 + 0.15 * person.tone - 0.08 * person.ageing, 0.11)}
 
 
 def _lines(person: Person, generator: np.random.Generator) -> Values:

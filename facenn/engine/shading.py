@@ -271,12 +271,14 @@ def _cover_skin(S: Floats, count: int, strengths: Floats) -> None:
 def _albedo(S: Floats, count: int, colours: Floats, strengths: Floats) -> None:
     """Diffuse colour of skin with everything painted on it.
 
-    Painted hair is darker than cards of the same colour: short hairs shadow each other.
+    Painted hair is darker than cards of the same colour: short hairs shadow each other, fair ones less, which pass
+    the light on.
     """
     circles, freckles, moles = strengths[CIRCLE_STRENGTH], strengths[FRECKLE_STRENGTH], strengths[MOLE_STRENGTH]
     blush, eye_shadow, depth = strengths[BLUSH_STRENGTH], strengths[SHADOW_STRENGTH], strengths[BROW_DEPTH]
     liner = f4(0.25) + strengths[LINER_STRENGTH] + f4(1.1) * strengths[LASH_STRENGTH]
-    pale = clamp01(colours[TONE, 1] * f4(2.6))
+    pale, fair = clamp01(colours[TONE, 1] * f4(2.6)), clamp01(colours[HAIR_COLOUR, 1] * f4(3))
+    stubbly, bearded, shorn = f4(0.40) + f4(0.35) * fair, f4(0.30) + f4(0.40) * fair, f4(0.34) + f4(0.36) * fair
     for c in range(3):
         tone, hair, shadow = colours[TONE, c], colours[HAIR_COLOUR, c], colours[SHADOW_COLOUR, c]
         hollow, spot = HOLLOW[c], SPOT[c]
@@ -299,9 +301,9 @@ def _albedo(S: Floats, count: int, colours: Floats, strengths: Floats) -> None:
             a = _mix(a, blushed, S[_at(PAINT + BLUSH, i)] * blush * f4(0.6))
             a = _mix(a, shadow, S[_at(PAINT + EYE_SHADOW, i)] * eye_shadow)
             a = _mix(a, f4(0.01), S[_at(PAINT + LINER, i)] * liner)
-            a = _mix(a, hair * f4(0.40) + tone * f4(0.18), S[_at(STUBBLE, i)])
-            a = _mix(a, hair * (f4(0.30) + f4(0.26) * strand), S[_at(BEARD, i)])
-            a = _mix(a, hair * (f4(0.34) + f4(0.20) * strand), S[_at(PAINTED_HAIR, i)])
+            a = _mix(a, hair * stubbly + tone * f4(0.18), S[_at(STUBBLE, i)])
+            a = _mix(a, hair * (bearded + f4(0.26) * strand), S[_at(BEARD, i)])
+            a = _mix(a, hair * (shorn + f4(0.20) * strand), S[_at(PAINTED_HAIR, i)])
             S[_at(RESULT + c, i)] = _mix(a, browed, S[_at(COVER, i)])
 
 
@@ -359,7 +361,7 @@ def _shine_skin(S: Floats, count: int, colours: Floats, strengths: Floats, direc
             fresnel = base + (f4(1) - base) * grazing * grazing * grazing * grazing * grazing
             share = S[_at(LIT, i)] if light == 0 else S[_at(OPEN, i)]
             s = (a2 / (f4(3.14159) * spread * spread) * fresnel * facing * f4(0.33) * share
-                 * (f4(1) - f4(0.7) * max(S[_at(COVER, i)], S[_at(BEARD, i)])))
+                 * (f4(1) - f4(0.7) * max(S[_at(COVER, i)], max(S[_at(BEARD, i)], S[_at(PAINTED_HAIR, i)]))))
             S[_at(RESULT, i)] += red * s
             S[_at(RESULT + 1, i)] += green * s
             S[_at(RESULT + 2, i)] += blue * s

@@ -15,6 +15,7 @@ from facenn.files import replacing
 from facenn.fitting.painter import PASSES, Observer, Setting, reference_points
 from facenn.fitting.sight import Floats, Layout, Sights, joined
 from facenn.fitting.studio import Studio
+from facenn.networks import landmarks
 from facenn.networks.frozen import RECOGNITION
 from facenn.schema import ParameterSchema, Vector
 
@@ -63,7 +64,8 @@ def library_folder(root: Path, name: str, *, seed: int) -> Path:
         seed: of the people.
     """
     digest = hashlib.sha256(character(name).schema.to_json().encode())
-    looking = [*(Path(__file__).parent / module for module in ("sight.py", "hair.py", "painter.py")), *RECOGNITION]
+    own = (Path(__file__).parent / module for module in ("sight.py", "hair.py", "face.py", "painter.py"))
+    looking = [*own, Path(landmarks.__file__), *RECOGNITION]
     for path in looking:
         digest.update(path.read_bytes())
     return root / f"{name}-{seed}-{engine_digest()}-{digest.hexdigest()[:8]}"

@@ -1,10 +1,11 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.likeness import chosen_people, find_people, score, table
-from facenn.errors import MissingFileError
+from benchmarks.likeness import Person, chosen_people, find_people, fit_person, score, table
+from facenn.errors import FormatError, MissingFileError
 
 
 def photos(folder: Path, *names: str) -> Path:
@@ -28,6 +29,31 @@ def test_find_people_refuses_a_folder_without_pairs(tmp_path: Path) -> None:
         find_people(photos(tmp_path, "01_a.jpg"))
     with pytest.raises(MissingFileError, match="expected a folder"):
         find_people(tmp_path / "nowhere")
+
+
+def test_find_people_names_the_columns_that_are_missing(tmp_path: Path) -> None:
+    photos(tmp_path, "01_a.jpg", "01_b.jpg")
+    (tmp_path / "info.csv").write_text("id,age,ethnicity\n01,24,white\n")
+    with pytest.raises(FormatError, match=r"info\.csv: expected columns id, sex and ethnicity, found no sex"):
+        find_people(tmp_path)
+
+
+class CountingFitter:
+    fitted = 0
+
+    def fit(self, photo: Path, out: Path, **options: object) -> None:
+        self.fitted += 1
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "measures.json").write_text(json.dumps({"seconds": 7.0, "pictures_drawn": 9}))
+
+
+def test_fit_person_fits_again_when_photo_or_setting_is_another(tmp_path: Path) -> None:
+    fitter = CountingFitter()
+    for photo, setting, fitted in ((b"one", "a", 1), (b"one", "a", 1), (b"two", "a", 2), (b"two", "b", 3)):
+        (tmp_path / "01_a.jpg").write_bytes(photo)
+        person = Person("01", tmp_path / "01_a.jpg", tmp_path / "01_b.jpg", "")
+        cost = fit_person(fitter, person, tmp_path / "out", setting)  # type: ignore[arg-type]
+        assert (fitter.fitted, cost) == (fitted, {"seconds": 7.0, "pictures_drawn": 9.0})
 
 
 def test_chosen_people_names_who_is_missing(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def cloud(count: int, low: float, high: float) -> Points:
     ({"contrast": 2.1}, "condition contrast: expected 0 to 2, got 2.1"),
     ({"contrast": -0.1}, "condition contrast: expected 0 to 2, got -0.1"),
     ({"light": (1.0, -0.5, 1.0)}, "condition light: expected three numbers from 0 to 10, got (1.0, -0.5, 1.0)"),
+    ({"light": (1.0, 1.0)}, "condition light: expected three numbers from 0 to 10, got (1.0, 1.0)"),
     ({"background": (1.2, 0.0, 0.0)}, "condition background: expected three numbers from 0 to 1, got (1.2, 0.0, 0.0)"),
     ({"light_yaw": 91.0}, "condition light_yaw: expected -90 to 90 degrees, got 91.0"),
     ({"light_pitch": -120.0}, "condition light_pitch: expected -90 to 90 degrees, got -120.0"),

@@ -239,6 +239,26 @@ def test_beard_darkens_its_own_rows(engine: Engine, neutral: Render, name: str, 
     assert not changed_pixels(bearded, neutral)[eyes_and_above].any()
 
 
+def test_oily_skin_has_brighter_highlights(small_engine: Engine) -> None:
+    levels = []
+    for gloss in (0.0, 0.5, 1.0):
+        render = small_engine.draw(face(skin__gloss=gloss))
+        levels.append(np.percentile(render.picture[shows(render, "skin")].mean(-1), (50, 99.5)))
+    middle, highlights = np.transpose(levels)
+    assert np.ptp(middle) < 2
+    assert (np.diff(highlights) > 3).all()
+
+
+def test_a_bun_can_be_seen_whole(engine: Engine) -> None:
+    bun, tied = (shows(engine.draw(face(hair__style=style)), "hair") for style in ("bun", "tied_back"))
+    assert not bun[0].any()
+    above = bun[:tied.any(1).argmax()]
+    assert above.sum() > 1000
+    across = np.flatnonzero(above.any(0))
+    assert (across[0] + across[-1]) / 2 == pytest.approx(SIDE / 2, abs=20)
+    assert np.ptp(across) < SIDE / 3
+
+
 def test_hair_covers_more_from_style_to_style(engine: Engine) -> None:
     area = [int(shows(engine.draw(face(hair__style=style)), "hair").sum())
             for style in ("bald", "receding", "crop", "curly", "long")]

@@ -211,6 +211,31 @@ def test_thin_beards_show_the_skin_between_their_hairs() -> None:
     assert light(128, 0.3) < 0.75 * light(128, 0.0)
 
 
+@pytest.mark.parametrize(("where", "entry", "dark"), [
+    ("CHIN", "CHIN_STRENGTH", 0.5), ("SCALP", "SCALP_STRENGTH", 0.5), ("CHIN", "STUBBLE_STRENGTH", 0.85)])
+def test_short_white_hair_is_light_and_short_dark_hair_dark(where: str, entry: str, dark: float) -> None:
+    """What the light of fair hair passes on reaches its depth, that of dark hair does not."""
+    texture, levels = bare_skin(), {}
+    texture[..., getattr(shading, where)] = 255
+    for hair in (0.02, 0.45):
+        colours = np.full((shading.COLOURS, 3), 0.3, np.float32)
+        colours[shading.HAIR_COLOUR] = hair
+        levels[hair] = colour_of(shade([SKIN] * 4, texture=texture, colours=colours,
+                                       strengths=strength(**{entry: 1.0})))[1]
+    skin = colour_of(shade([SKIN] * 4, colours=np.full((shading.COLOURS, 3), 0.3, np.float32)))[1]
+    assert levels[0.02] < dark * skin
+    assert levels[0.45] > 0.85 * skin
+
+
+def test_shorn_scalps_shine_less_than_bare_ones() -> None:
+    scalp = bare_skin()
+    scalp[..., shading.SCALP] = scalp[..., shading.GLOSS] = 255
+    colours = np.full((shading.COLOURS, 3), 0.0, np.float32)  # what is seen is the shine alone
+    bare, shorn = (colour_of(shade([SKIN] * 4, texture=scalp, colours=colours,
+                                   strengths=strength(OIL=1, SCALP_STRENGTH=hairy)))[1] for hairy in (0.0, 0.9))
+    assert 0 < shorn < bare
+
+
 def test_scalp_is_hair_only_where_hair_is_painted_on_it() -> None:
     scalp = bare_skin()
     scalp[..., [shading.SCALP, shading.RECEDED]] = 255
@@ -397,13 +422,6 @@ def test_relief_is_lit_from_above() -> None:
         strengths[shading.FIRST_ZONE] = 0.5
         levels.append(colour_of(shade([SKIN] * 4, face=face, strengths=strengths))[1])
     assert levels[0] < levels[1] < levels[2]
-
-
-def test_oily_skin_shines_more_than_powdered_skin() -> None:
-    glossy = bare_skin()
-    glossy[..., shading.GLOSS] = 200
-    dull, oily = (colour_of(shade([SKIN] * 4, texture=glossy, strengths=strength(OIL=oil))) for oil in (0, 1))
-    assert dull != oily
 
 
 def test_unlit_cloth_is_dark_and_very_bright_light_stays_white() -> None:
