@@ -218,9 +218,9 @@ def table(scores: Mapping[str, Score], costs: Sequence[Mapping[str, float]], peo
         shares = [f"{share:.0%}" if share is not None else "" for share in
                   (s.rank_1, s.rank_5, s.group_rank_1, s.group_rank_5)]
         lines.append(f"| {name} | {s.people} | {s.own:.3f} | {s.others:.3f} | {s.auc:.3f} | {' | '.join(shares)} |")
-    means = {name: np.mean([cost[name] for cost in costs]) for name in costs[0]}
-    return "\n".join([*lines, "", f"A fit: {means['seconds']:.0f} s, {means['pictures_drawn']:.0f} pictures drawn.",
-                      ""])
+    seconds, drawn = ([cost[name] for cost in costs] for name in ("seconds", "pictures_drawn"))
+    return "\n".join([*lines, "", f"A fit: {np.median(seconds):.0f} s in the median, {min(seconds):.0f} to "
+                      f"{max(seconds):.0f} s; {np.mean(drawn):.0f} pictures drawn in the mean.", ""])
 
 
 def parse() -> argparse.Namespace:

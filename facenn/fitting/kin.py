@@ -21,6 +21,7 @@ LINES, HAIR, IRISES, MAKE_UP, BEARD = "Lines", "Hair", "Iris", "Make-up", "Beard
 # Hardly different from person to person, and where an engine has its spots tells nothing about where a person has them.
 ALIKE_OF_ALL = ("iris.size", "skin.moles")
 GREY, GREYING, ASH = "hair.grey", 40.0, 0.4  # until what age hair is ash at most, and the slider for that
+TONE, DARK, LIGHTNESS, BROWN = "skin.tone", 0.7, "hair.lightness", 0.3  # from which tone on hair is brown at most
 YOUNG, SPAN = 20.0, 50.0  # years at which the slider of age is 0, and until it is 1
 DOUBT = 0.1  # deviation of that slider for people of whom a network has told the age
 RAREST = 0.005  # share of people that counts as wearing what nobody wears
@@ -144,15 +145,17 @@ def settled(schema: ParameterSchema, *, man: bool) -> tuple[int, ...]:
                  or s.group in (LINES, MAKE_UP if man else BEARD))
 
 
-def of_their_age(vectors: Vector, traits: Traits, schema: ParameterSchema) -> Vector:
-    """(..., P) parameters, with hair that is no greyer than somebody's age allows.
+def with_likely_hair(vectors: Vector, traits: Traits, schema: ParameterSchema) -> Vector:
+    """(..., P) parameters, with hair that is no greyer than somebody's age allows, and no fairer than dark skin does.
 
-    Shorn hair looks grey where skin shows through it; brows and beards would take that colour.
+    Shorn hair looks grey or fair where skin shows through it; brows and beards would take that colour.
     """
-    changed = vectors.copy()
-    if traits.years < GREYING:
-        where = [i for i, s in enumerate(schema.sliders) if s.name == GREY]
-        changed[..., where] = changed[..., where].clip(max=ASH)
+    changed, columns = vectors.copy(), {s.name: i for i, s in enumerate(schema.sliders)}
+    if GREY in columns and traits.years < GREYING:
+        changed[..., columns[GREY]] = changed[..., columns[GREY]].clip(max=ASH)
+    if {TONE, LIGHTNESS} <= columns.keys():
+        most = np.where(changed[..., columns[TONE]] > DARK, BROWN, 1)
+        changed[..., columns[LIGHTNESS]] = np.minimum(changed[..., columns[LIGHTNESS]], most)
     return changed
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from facenn.fitting.comparison import Comparison, sliders_of
 from facenn.fitting.descent import FitResult
-from facenn.fitting.kin import HAIR, IRISES, as_locked, hair_columns, kin_of, of_their_age, rarity, settle
+from facenn.fitting.kin import HAIR, IRISES, as_locked, hair_columns, kin_of, rarity, settle, with_likely_hair
 from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
 from facenn.fitting.newton import Array, Point, best, jacobian_at, robust_loss, steps, updated
@@ -178,10 +178,10 @@ def choose_options(search: Search, vector: Vector, *, hair: bool) -> Vector:
 
 
 def dressed(search: Search, vector: Vector, donors: Vector, traits: Traits) -> Vector:
-    """(P,) the same person with the hair of the best of some others, (N, P), in the photo's colour at that age."""
+    """(P,) the same person with the hair of the best of some others, (N, P), in the photo's colour if it is likely."""
     vector = search.pick(with_hair_of(vector, donors, search.schema), by=HAIR_TERMS)
     coloured = fitted_group(search, vector, HAIR, by=HAIR_TERMS)
-    return search.lock.applied(of_their_age(coloured, traits, search.schema))
+    return search.lock.applied(with_likely_hair(coloured, traits, search.schema))
 
 
 def with_irises(search: Search, vector: Vector) -> Vector:

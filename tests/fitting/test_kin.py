@@ -2,7 +2,21 @@ import numpy as np
 import pytest
 
 from facenn.engine.generation import random_vector
-from facenn.fitting.kin import AGE, ASH, GREY, SEX, kin_of, kin_of_all, of_their_age, settle, settled
+from facenn.fitting.kin import (
+    AGE,
+    ASH,
+    BROWN,
+    DARK,
+    GREY,
+    LIGHTNESS,
+    SEX,
+    TONE,
+    kin_of,
+    kin_of_all,
+    settle,
+    settled,
+    with_likely_hair,
+)
 from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
 from facenn.fitting.sight import Floats, Sights
@@ -62,13 +76,19 @@ def test_make_up_of_men_and_beards_of_women_are_settled(crowd: Library) -> None:
 
 
 @pytest.mark.parametrize(("years", "most"), [(25, ASH), (39, ASH), (41, 1), (70, 1)])
-def test_hair_of_the_young_is_ash_at_most(portrait: ParameterSchema, years: float, most: float) -> None:
-    where = [s.name for s in portrait.sliders].index(GREY)
-    vectors = np.stack([random_vector(portrait, 0, i) for i in range(40)])
-    changed = of_their_age(vectors, Traits(True, years), portrait)
-    assert np.array_equal(changed[:, where], np.minimum(vectors[:, where], np.float32(most)))
-    assert np.array_equal(np.delete(changed, where, 1), np.delete(vectors, where, 1))
-    assert np.array_equal(of_their_age(vectors[0], Traits(True, years), portrait), changed[0])
+def test_hair_is_ash_at_most_of_the_young_and_brown_at_most_over_dark_skin(portrait: ParameterSchema, years: float,
+                                                                           most: float) -> None:
+    grey, tone, lightness = ([s.name for s in portrait.sliders].index(name) for name in (GREY, TONE, LIGHTNESS))
+    vectors = np.stack([random_vector(portrait, 0, i) for i in range(80)])
+    changed = with_likely_hair(vectors, Traits(True, years), portrait)
+    assert np.array_equal(changed[:, grey], np.minimum(vectors[:, grey], np.float32(most)))
+    dark = vectors[:, tone] > DARK
+    assert 3 < dark.sum() < 60
+    assert (vectors[dark, lightness] > BROWN).any()
+    assert np.array_equal(changed[dark, lightness], np.minimum(vectors[dark, lightness], np.float32(BROWN)))
+    assert np.array_equal(changed[~dark, lightness], vectors[~dark, lightness])
+    assert np.array_equal(np.delete(changed, [grey, lightness], 1), np.delete(vectors, [grey, lightness], 1))
+    assert np.array_equal(with_likely_hair(vectors[0], Traits(True, years), portrait), changed[0])
 
 
 def test_settle_changes_settled_sliders_alone(crowd: Library) -> None:
