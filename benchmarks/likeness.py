@@ -13,11 +13,10 @@ The contact sheet shows the people's photos: keep it where the photos may be.
 
 import argparse
 import csv
-import hashlib
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -39,9 +38,8 @@ from facenn.images import read_image, read_pixels, to_tensor, write_pixels
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
-from facenn.steps.photos import PHOTO_SUFFIXES, Fitter, open_fitter
-from facenn.steps.places import CHAMPION, LIBRARIES, PRETRAINED, RUNS, choose_device
-from facenn.steps.searchers import search_files
+from facenn.steps.photos import PHOTO_SUFFIXES, Fitter, Job, Refusal, open_fitter
+from facenn.steps.places import LIBRARIES, PRETRAINED, RUNS, choose_device
 
 Array = NDArray[np.float64]
 SHEET_SIDE = 256
@@ -128,27 +126,13 @@ def chosen_people(people: list[Person], names: str | None) -> list[Person]:
     return [known[name] for name in names.split(",")]
 
 
-def digest_of(paths: Iterable[Path]) -> str:
-    """What tells whether files hold the same."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def fit_person(fitter: Fitter, person: Person, out: Path, setting: str) -> dict[str, float]:
-    """Fit one photo unless that is done in the same setting; seconds and pictures drawn."""
-    record, folder = out / "fits" / person.name / "benchmark.json", out / "fits" / person.name
-    key = f"{setting} {digest_of([person.fitted])}"
-    if record.is_file():
-        done = json.loads(record.read_text(encoding="utf-8"))
-        if done["key"] == key:
-            return {name: float(done[name]) for name in ("seconds", "pictures_drawn")}
-    fitter.fit(person.fitted, folder, face=None, credit=None, log=lambda step, losses: None)
+def fit_person(fitter: Fitter, person: Person, folder: Path) -> dict[str, float]:
+    """Fit one photo unless that is done; seconds and pictures drawn."""
+    (outcome,) = fitter.fit_many([Job(person.fitted, folder)], log=lambda step, losses: None)
+    if isinstance(outcome, Refusal):
+        raise PhotoError(outcome.reason)
     measures = json.loads((folder / "measures.json").read_text(encoding="utf-8"))
-    cost = {name: float(measures[name]) for name in ("seconds", "pictures_drawn")}
-    replace_text(record, json.dumps({"key": key, **cost}) + "\n")
-    return cost
+    return {name: float(measures[name]) for name in ("seconds", "pictures_drawn")}
 
 
 def judged_photo(path: Path, frozen: Frozen) -> Array:
@@ -249,18 +233,16 @@ def measure(options: argparse.Namespace) -> None:
                            progress=lambda done: print(f"library: {done} of {config.library} people", file=sys.stderr))
     engine, frame = Engine(config.character), torch.from_numpy(library.frame) * 512
     gallery = np.stack([judged_photo(p.other, frozen) for p in everybody])
-    models = [options.model or CHAMPION] if options.method == "imitator" else []
-    setting = f"{config.model_dump_json()} {engine_digest()} {digest_of([*search_files(), *models])}"
     neutral = engine.draw(engine.schema.neutral()).picture
     costs, tiles, captions, rows = [], [], [], []
     fit = f"fit by {options.method}"
     probes: dict[str, list[Array]] = defaultdict(list)
     with open_fitter(config, options.model, PRETRAINED, device=choose_device("cpu")) as fitter:
         for person in people:
-            costs.append(fit_person(fitter, person, out, setting))
+            found = out / "fits" / person.name
+            costs.append(fit_person(fitter, person, found))
             rows.append(everybody.index(person))
             nearest = nearest_people(align(read_image(person.fitted), frozen.finder, frame=frame), library, frozen)
-            found = out / "fits" / person.name
             drawn = {"neutral": neutral, fit: read_pixels(found / "engine.png"),
                      **{name: engine.draw(library.vectors[i]).picture for name, i in nearest.items()}}
             probes["photo"].append(judged_photo(person.fitted, frozen))

@@ -156,6 +156,18 @@ def _smooth(low: f4, high: f4, x: f4) -> f4:
 
 
 @nb.njit(error_model="numpy", forceinline=True)
+def _pale(colours: Floats) -> f4:
+    """How light the skin is, 0..1."""
+    return clamp01(colours[TONE, 1] * f4(2.6))
+
+
+@nb.njit(error_model="numpy", forceinline=True)
+def _fair(colours: Floats) -> f4:
+    """How light the hair is, 0..1."""
+    return clamp01(colours[HAIR_COLOUR, 1] * f4(3))
+
+
+@nb.njit(error_model="numpy", forceinline=True)
 def _signed(share: f4) -> f4:
     """-1..1 of a channel of SIGNED."""
     return (share - f4(128 / 255)) * f4(2)
@@ -277,7 +289,7 @@ def _albedo(S: Floats, count: int, colours: Floats, strengths: Floats) -> None:
     circles, freckles, moles = strengths[CIRCLE_STRENGTH], strengths[FRECKLE_STRENGTH], strengths[MOLE_STRENGTH]
     blush, eye_shadow, depth = strengths[BLUSH_STRENGTH], strengths[SHADOW_STRENGTH], strengths[BROW_DEPTH]
     liner = f4(0.25) + strengths[LINER_STRENGTH] + f4(1.1) * strengths[LASH_STRENGTH]
-    pale, fair = clamp01(colours[TONE, 1] * f4(2.6)), clamp01(colours[HAIR_COLOUR, 1] * f4(3))
+    pale, fair = _pale(colours), _fair(colours)
     stubbly, bearded, shorn = f4(0.40) + f4(0.35) * fair, f4(0.30) + f4(0.40) * fair, f4(0.34) + f4(0.36) * fair
     for c in range(3):
         tone, hair, shadow = colours[TONE, c], colours[HAIR_COLOUR, c], colours[SHADOW_COLOUR, c]
@@ -339,7 +351,7 @@ def _shine_skin(S: Floats, count: int, colours: Floats, strengths: Floats, direc
                 ) -> None:
     """Add the GGX-like highlights of three lights; the darker the skin, the rougher."""
     wetness, oil = f4(4) * strengths[LIP_GLOSS] - f4(1.2), strengths[OIL]
-    pale = clamp01(colours[TONE, 1] * f4(2.6))
+    pale = _pale(colours)
     for light in range(3):
         lx, ly, lz = directions[light, 0], directions[light, 1], directions[light, 2]
         red, green, blue = lights[light, 0], lights[light, 1], lights[light, 2]
@@ -424,7 +436,7 @@ def _hair(S: Floats, count: int, colours: Floats, directions: Floats, lights: Fl
     Deep layers, where OPEN is low, are darker and more saturated: light reaches them through other strands.
     Fair strands scatter more light, so they keep less of their texture.
     """
-    fair = clamp01(colours[HAIR_COLOUR, 1] * f4(3))
+    fair = _fair(colours)
     contrast = f4(1.1) - f4(0.4) * fair
     for i in range(count):
         nx, ny, nz = S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)]

@@ -212,14 +212,10 @@ def _found(result: FitResult, face: int, imitated: Pixels | None, *, drawn: int)
     return Found(result.vectors[face], result.relaxed[face], history, imitated, drawn)
 
 
-def search_files() -> list[Path]:
-    """The code that decides where a search ends, but for the engine's."""
-    return [*sorted(Path(facenn.fitting.__path__[0]).glob("*.py")), *RECOGNITION]
-
-
 def _digest(schema: ParameterSchema, *models: Path) -> str:
+    """What tells whether two searches end alike: a digest of engine, schema, models and the code that searches."""
     digest = hashlib.sha256(f"{engine_digest()} {schema.to_json()}".encode())
-    for path in [*search_files(), *models]:
+    for path in [*sorted(Path(facenn.fitting.__path__[0]).glob("*.py")), *RECOGNITION, *models]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

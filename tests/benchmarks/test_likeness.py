@@ -1,11 +1,13 @@
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
-from benchmarks.likeness import Person, chosen_people, find_people, fit_person, score, table
-from facenn.errors import FormatError, MissingFileError
+from benchmarks.likeness import chosen_people, find_people, fit_person, score, table
+from facenn.errors import FormatError, MissingFileError, PhotoError
+from facenn.steps.photos import FitReport, Fitter, Job, Refusal
 
 
 def photos(folder: Path, *names: str) -> Path:
@@ -38,22 +40,25 @@ def test_find_people_names_the_columns_that_are_missing(tmp_path: Path) -> None:
         find_people(tmp_path)
 
 
-class CountingFitter:
-    fitted = 0
+class FakeFitter:
+    """Refuses what it cannot open, as ``Fitter`` does."""
 
-    def fit(self, photo: Path, out: Path, **options: object) -> None:
-        self.fitted += 1
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "measures.json").write_text(json.dumps({"seconds": 7.0, "pictures_drawn": 9}))
+    def fit_many(self, jobs: list[Job], **options: object) -> list[FitReport | Refusal]:
+        (job,) = jobs
+        if not job.photo.is_file():
+            return [Refusal(job.photo.name, f"{job.photo}: expected a picture, found none")]
+        job.folder.mkdir(parents=True)
+        (job.folder / "measures.json").write_text(json.dumps({"seconds": 7.0, "pictures_drawn": 9}))
+        return [FitReport(job.photo.name, job.folder, None, 7.0)]
 
 
-def test_fit_person_fits_again_when_photo_or_setting_is_another(tmp_path: Path) -> None:
-    fitter = CountingFitter()
-    for photo, setting, fitted in ((b"one", "a", 1), (b"one", "a", 1), (b"two", "a", 2), (b"two", "b", 3)):
-        (tmp_path / "01_a.jpg").write_bytes(photo)
-        person = Person("01", tmp_path / "01_a.jpg", tmp_path / "01_b.jpg", "")
-        cost = fit_person(fitter, person, tmp_path / "out", setting)  # type: ignore[arg-type]
-        assert (fitter.fitted, cost) == (fitted, {"seconds": 7.0, "pictures_drawn": 9.0})
+def test_fit_person_tells_what_a_fit_costs_or_why_there_is_none(tmp_path: Path) -> None:
+    first, second = find_people(photos(tmp_path, "01_a.jpg", "01_b.jpg", "02_a.jpg", "02_b.jpg"))
+    fitter = cast(Fitter, FakeFitter())
+    assert fit_person(fitter, first, tmp_path / "out" / "01") == {"seconds": 7.0, "pictures_drawn": 9.0}
+    second.fitted.unlink()
+    with pytest.raises(PhotoError, match=r"02_a\.jpg: expected a picture, found none"):
+        fit_person(fitter, second, tmp_path / "out" / "02")
 
 
 def test_chosen_people_names_who_is_missing(tmp_path: Path) -> None:
