@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -216,8 +217,9 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
     """Find the parameters of the face in a photo, or in each photo of a folder."""
     if track_photo and not track:
         raise ConfigError("expected --track with --track-photo, got --track-photo alone")
-    from facenn.steps.photos import FitReport, Refusal, fit_folder
+    from facenn.steps.photos import FitReport, Refusal, claim_summary, fit_folder
     from facenn.steps.registry import log_fits
+    from facenn.steps.results import claim_folder
 
     if not photo.exists():
         raise MissingFileError(f"expected a photo or a folder of photos at {photo}, found nothing")
@@ -226,6 +228,10 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
     if summary is not None and not photo.is_dir():
         raise ConfigError(f"expected a folder of photos with --summary, got {photo}")
     out = out or RUNS / photo.stem
+    if photo.is_dir():
+        claim_summary(summary or out / "summary.json")
+    else:
+        claim_folder(out, photo)
     with _fitter(params, _model(params, model), device) as (fitter, bar):
         if photo.is_dir():
             outcomes = fit_folder(fitter, photo, out, summary=summary, log=bar)
@@ -249,10 +255,9 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
 def demo(photo: Annotated[Path | None, typer.Option(help="Any photo; default: an astronaut")] = None,
          out: Annotated[Path, Out] = RUNS / "demo") -> None:
     """Fit a photo with the shipped networks and write a report."""
-    credit = None
-    if photo is None:
-        photo, credit = _astronaut(out / "astronaut.png"), ASTRONAUT
-    with _fitter(_params(PARAMS), None, None) as (fitter, bar):
+    credit = ASTRONAUT if photo is None else None
+    with TemporaryDirectory() as folder, _fitter(_params(PARAMS), None, None) as (fitter, bar):
+        photo = photo or _astronaut(Path(folder) / "astronaut.png")
         report = fitter.fit(photo, out, face=None, credit=credit, log=bar)
     _print_fit(report)
 

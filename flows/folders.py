@@ -70,8 +70,9 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
     out = (RUNS / folder_name(name or folder.name)).resolve()
     file = model_file(config, model, version)
     opening = Opening(config, file.resolve() if file else None, PRETRAINED.resolve(), LIBRARIES.resolve())
-    from facenn.steps.photos import folder_jobs, summarise
+    from facenn.steps.photos import claim_summary, folder_jobs, summarise
 
+    claim_summary(out / "summary.json")
     jobs = folder_jobs(folder, out)
     batches = [jobs[i:i + config.batch] for i in range(0, len(jobs), config.batch)]
     get_run_logger().info("fitting %d photos in %d batches into %s", len(jobs), len(batches), out)

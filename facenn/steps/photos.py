@@ -11,7 +11,7 @@ from pathlib import Path
 
 from facenn.alignment import AlignedFace, align
 from facenn.config import FitConfig
-from facenn.errors import FacennError, MissingFileError, PhotoError
+from facenn.errors import ConfigError, FacennError, MissingFileError, PhotoError
 from facenn.evaluation import Likeness, likeness
 from facenn.files import replace_text
 from facenn.images import read_image, read_pixels, to_pixels, to_tensor, write_pixels
@@ -19,7 +19,7 @@ from facenn.networks.frozen import Frozen, load_frozen
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
 from facenn.steps.places import CHAMPION, LIBRARIES
-from facenn.steps.results import ALWAYS, Fitted, read_result, result_key, write_result
+from facenn.steps.results import ALWAYS, Fitted, claim_folder, read_result, result_key, write_result
 from facenn.steps.searchers import Found, Log, Progress, Searcher, open_searcher
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
@@ -122,6 +122,7 @@ class Fitter:
             MissingFileError: no such photo.
             FormatError: not a picture.
             PhotoError: no face, too small, turned too far.
+            ConfigError: a folder in which a file of another origin would be replaced.
         """
         begun = self._begin(Job(photo, out), face)
         (found,), seconds = self._search([begun], log)
@@ -174,6 +175,7 @@ class Fitter:
         return outcomes
 
     def _begin(self, job: Job, face: int | None) -> _Begun:
+        claim_folder(job.folder, job.photo)
         picture = read_image(job.photo).to(self._device)
         height, width = picture.shape[1:]
         if min(height, width) < SMALLEST:
@@ -247,11 +249,36 @@ def folder_jobs(photos: Path, out: Path) -> list[Job]:
     Raises:
         MissingFileError: no photo in the folder.
     """
-    files = sorted(p for p in photos.glob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
+    sheets = {p.with_suffix(".jpg") for p in photos.glob("*.json") if _is_summary(p)}  # of results that are here, too
+    files = sorted(p for p in photos.glob("*") if p.suffix.lower() in PHOTO_SUFFIXES and p not in sheets)
     if not files:
         raise MissingFileError(f"expected photos in {photos}, found none")
     names = Counter([*(p.stem for p in files), *(p.name for p in files)])
     return [Job(p, out / (p.stem if names[p.stem] == 1 else p.name)) for p in files]
+
+
+def claim_summary(summary: Path) -> None:
+    """Make sure that figures and sheet of a folder replace no file of the user's.
+
+    Args:
+        summary: the JSON file; the sheet has its name and the suffix ``.jpg``.
+
+    Raises:
+        ConfigError: a file of another origin is there.
+    """
+    if _is_summary(summary):
+        return
+    for path in (summary, summary.with_suffix(".jpg")):
+        if path.exists():
+            raise ConfigError(f"expected no file of another origin in the place of the summary, got {path}; choose "
+                              "another --summary or --out")
+
+
+def _is_summary(path: Path) -> bool:
+    try:
+        return {"fitted", "refused"} <= json.loads(path.read_text(encoding="utf-8")).keys()
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def summarise(summary: Path, outcomes: Sequence[Outcome]) -> None:
@@ -289,10 +316,13 @@ def fit_folder(fitter: Fitter, photos: Path, out: Path, *, summary: Path | None 
 
     Raises:
         MissingFileError: no photo in the folder.
+        ConfigError: a file of another origin in the place of the summary.
         PhotoError: every photo was refused.
     """
+    summary = summary or out / "summary.json"
+    claim_summary(summary)
     outcomes = fitter.fit_many(folder_jobs(photos, out), log=log)
-    summarise(summary or out / "summary.json", outcomes)
+    summarise(summary, outcomes)
     refused = [o for o in outcomes if isinstance(o, Refusal)]
     if len(refused) == len(outcomes):
         raise PhotoError(f"none of {len(refused)} photos could be fitted; the first: {refused[0].reason}")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from facenn.config import FitConfig
+from facenn.errors import ConfigError
 from facenn.evaluation import Likeness
 from facenn.exchange.presets import write_preset
 from facenn.exchange.unity import original_layout, write_model
@@ -21,6 +22,8 @@ from facenn.steps.searchers import Found
 
 LAST = "measures.json"
 ALWAYS = ("parameters.json", "model.bytes", "photo.png", "losses.csv", "losses.png", "report.html")
+FILES = (*ALWAYS, "engine.png", "imitator.png", LAST)  # all that a fit may write
+BEGUN = ".unfinished"  # stands beside the files while they are written: a killed fit leaves a folder that is known
 
 _plotting = threading.Lock()  # matplotlib is not for several threads at once
 
@@ -66,6 +69,37 @@ def result_key(photo: Path, config: FitConfig, search: str, *, face: int | None)
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
+def claim_folder(out: Path, photo: Path) -> None:
+    """Make sure that a fit can write its files into a folder without replacing a file of the user's.
+
+    Args:
+        out: result folder, which need not exist.
+        photo: picture file that will be fitted.
+
+    Raises:
+        ConfigError: ``out`` is no folder, holds a file with the name of a result that no fit wrote, or the result
+            would replace the photo.
+    """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"expected a folder for the results, got the file {out}")
+    if photo.resolve() in {(out / name).resolve() for name in FILES}:
+        raise ConfigError(f"{photo}: expected the results in another folder than {out}, where {photo.name} would be "
+                          "replaced by one of them")
+    there = [name for name in FILES if (out / name).exists() or (out / name).is_symlink()]
+    if there and not _holds_a_result(out):
+        raise ConfigError(f"expected a new folder, or one with the results of a fit, got {out}, where {there[0]} of "
+                          "another origin would be replaced")
+
+
+def _holds_a_result(out: Path) -> bool:
+    """Whether a fit wrote the files of a folder: it was finished, was begun, or lacks the last file alone."""
+    try:
+        finished = "key" in json.loads((out / LAST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        finished = False
+    return finished or (out / BEGUN).is_file() or all((out / name).is_file() for name in ALWAYS)
+
+
 def write_result(out: Path, fitted: Fitted, schema: ParameterSchema, config: FitConfig) -> None:
     """Write the files of a fit; those of an earlier one are no result any more from the first file on.
 
@@ -73,6 +107,7 @@ def write_result(out: Path, fitted: Fitted, schema: ParameterSchema, config: Fit
         TrainingError: a loss that is no number.
     """
     found = fitted.found
+    replace_text(out / BEGUN, "")
     (out / LAST).unlink(missing_ok=True)
     write_preset(out / "parameters.json", schema, found.vector)
     shape, values = original_layout(schema, found.vector)
@@ -91,6 +126,7 @@ def write_result(out: Path, fitted: Fitted, schema: ParameterSchema, config: Fit
         "method": config.method, "model": fitted.made_by, "seconds": round(fitted.seconds, 2),
         "pictures_drawn": found.drawn, "likeness": asdict(fitted.likeness) if fitted.likeness else None,
         "key": fitted.key}, indent=1) + "\n")
+    (out / BEGUN).unlink()
 
 
 def read_result(out: Path, key: str, names: Sequence[str]) -> tuple[Likeness | None, float] | None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from torch import Tensor
 from facenn.alignment import AlignedFace
 from facenn.config import FitConfig
 from facenn.engine.renderer import Engine
-from facenn.errors import MissingFileError, PhotoError
+from facenn.errors import ConfigError, MissingFileError, PhotoError
 from facenn.evaluation import Likeness
 from facenn.images import read_pixels, to_pixels, write_pixels
 from facenn.networks.frozen import Frozen
@@ -274,3 +275,53 @@ def test_killed_fit_of_a_folder_continues(tmp_path: Path, photos: Path, toy_mode
     assert "c.png: " in done.stdout
     assert first.stat().st_mtime_ns == written
     assert json.loads((tmp_path / "out/summary.json").read_text())["fitted"] == 3
+
+
+@pytest.mark.parametrize("name", ["photo.png", "engine.png", "parameters.json", "model.bytes"])
+def test_fit_replaces_no_file_of_another_origin(tmp_path: Path, searcher: StubSearcher, frozen: Frozen, name: str
+                                                ) -> None:
+    (tmp_path / name).write_bytes(PHOTO.read_bytes())
+    fitter = fitter_of(searcher, frozen)
+    with pytest.raises(ConfigError, match=rf"{re.escape(str(tmp_path))}.*{name}.* would be replaced"):
+        fitter.fit(PHOTO, tmp_path, face=None, credit=None, log=quiet)
+    (outcome,) = fitter.fit_many([Job(PHOTO, tmp_path)], log=quiet)
+    assert isinstance(outcome, Refusal)
+    assert name in outcome.reason
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == PHOTO.read_bytes()
+    assert searcher.batches == []
+
+
+def test_fit_never_replaces_its_own_photo(tmp_path: Path, searcher: StubSearcher, frozen: Frozen) -> None:
+    fitter = fitter_of(searcher, frozen)
+    fitter.fit(PHOTO, tmp_path, face=None, credit=None, log=quiet)
+    crop = (tmp_path / "photo.png").read_bytes()
+    with pytest.raises(ConfigError, match=r"expected the results in another folder"):
+        fitter.fit(tmp_path / "photo.png", tmp_path, face=None, credit=None, log=quiet)
+    assert (tmp_path / "photo.png").read_bytes() == crop
+
+
+def test_fit_goes_on_in_the_folder_of_a_killed_one(tmp_path: Path, searcher: StubSearcher, frozen: Frozen) -> None:
+    write_pixels(tmp_path / "photo.png", np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / ".unfinished").touch()
+    fitter_of(searcher, frozen).fit(PHOTO, tmp_path, face=None, credit=None, log=quiet)
+    assert (tmp_path / "measures.json").is_file()
+    assert not (tmp_path / ".unfinished").exists()
+
+
+@pytest.mark.parametrize("name", ["summary.jpg", "summary.json"])
+def test_fit_folder_replaces_no_summary_of_another_origin(tmp_path: Path, photos: Path, searcher: StubSearcher,
+                                                          frozen: Frozen, name: str) -> None:
+    (tmp_path / name).write_bytes(PHOTO.read_bytes())
+    with pytest.raises(ConfigError, match=rf"got .*{name}"):
+        fit_folder(fitter_of(searcher, frozen), photos, tmp_path, log=quiet)
+    assert (tmp_path / name).read_bytes() == PHOTO.read_bytes()
+    assert searcher.batches == []
+
+
+def test_fit_folder_takes_its_own_sheet_for_no_photo(photos: Path, searcher: StubSearcher, frozen: Frozen) -> None:
+    fitter = fitter_of(searcher, frozen)
+    fit_folder(fitter, photos, photos, log=quiet)
+    again = fit_folder(fitter, photos, photos, log=quiet)
+    assert (photos / "summary.jpg").is_file()
+    assert already(again) == [True] * 3

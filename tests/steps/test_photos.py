@@ -32,6 +32,7 @@ def test_fit_for_a_foreign_game_shows_the_imitators_picture(tmp_path: Path, toy_
     save_imitator(tmp_path / "game.safetensors", imitator, schema)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "engine.png").write_bytes(b"of an earlier fit")
+    (tmp_path / "out" / "measures.json").write_text('{"key": "of an earlier fit"}')
     fit_with(tmp_path / "game.safetensors", tmp_path / "out")
     assert not (tmp_path / "out" / "engine.png").exists()
     assert "the game's own picture comes from loading" in (tmp_path / "out" / "report.html").read_text()
@@ -57,6 +58,7 @@ def test_fit_on_the_engine_needs_no_model_and_continues_its_library(tmp_path: Pa
     config = FitConfig(method="engine", character="classic", rounds=1, library=100, workers=2)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "imitator.png").write_bytes(b"of an earlier fit")
+    (tmp_path / "out" / "measures.json").write_text('{"key": "of an earlier fit"}')
     progress: list[int] = []
     with open_fitter(config, None, PRETRAINED, device="cpu", libraries=tmp_path / "library",
                      progress=progress.append) as fitter:
