@@ -33,7 +33,7 @@ from facenn.learner import Learner, adam
 from facenn.networks.architectures import CLASSES, build
 from facenn.networks.precision import wants_bf16
 from facenn.schedule import Phase, growth
-from facenn.steps.places import RUNS, choose_device, device_name
+from facenn.steps.project import RUNS, choose_device, device_name
 
 KINDS = {"conv": "convolution", "batch_norm": "normalisation", "adam": "optimiser", "mm": "matrix product"}
 OTHER = "pixel by pixel"

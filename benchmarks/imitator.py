@@ -40,7 +40,7 @@ from facenn.networks.imitator import Imitator
 from facenn.networks.precision import wants_bf16
 from facenn.report.curves import DASHES, PALETTE
 from facenn.schedule import growth
-from facenn.steps.places import RUNS, choose_device, device_name
+from facenn.steps.project import RUNS, choose_device, device_name
 from facenn.training import train
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ from facenn.networks.frozen import Frozen, load_frozen
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
 from facenn.steps.photos import PHOTO_SUFFIXES, Fitter, Job, Refusal, open_fitter
-from facenn.steps.places import LIBRARIES, PRETRAINED, RUNS, choose_device
+from facenn.steps.project import RUNS, Project, choose_device
 
 Array = NDArray[np.float64]
 SHEET_SIDE = 256
@@ -227,9 +227,10 @@ def measure(options: argparse.Namespace) -> None:
     everybody = find_people(options.folder)
     people = chosen_people(everybody, options.people)
     config = FitConfig(method=options.method, rounds=options.rounds, library=options.library, workers=options.workers)
-    frozen, out = load_frozen(PRETRAINED), options.out / options.method
-    library = load_library(library_folder(LIBRARIES, config.character, seed=config.seed), config.character,
-                           PRETRAINED.resolve(), count=config.library, seed=config.seed, workers=config.workers,
+    project = Project.here()
+    frozen, out = load_frozen(project.pretrained), options.out / options.method
+    library = load_library(library_folder(project.libraries, config.character, seed=config.seed), config.character,
+                           project.pretrained.resolve(), count=config.library, seed=config.seed, workers=config.workers,
                            progress=lambda done: print(f"library: {done} of {config.library} people", file=sys.stderr))
     engine, frame = Engine(config.character), torch.from_numpy(library.frame) * 512
     gallery = np.stack([judged_photo(p.other, frozen) for p in everybody])
@@ -237,7 +238,7 @@ def measure(options: argparse.Namespace) -> None:
     costs, tiles, captions, rows = [], [], [], []
     fit = f"fit by {options.method}"
     probes: dict[str, list[Array]] = defaultdict(list)
-    with open_fitter(config, options.model, PRETRAINED, device=choose_device("cpu")) as fitter:
+    with open_fitter(config, options.model, project, device=choose_device("cpu")) as fitter:
         for person in people:
             found = out / "fits" / person.name
             costs.append(fit_person(fitter, person, found))

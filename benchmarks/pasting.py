@@ -33,7 +33,7 @@ from facenn.networks.frozen import load_frozen
 from facenn.networks.landmarks import FaceFinder
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
-from facenn.steps.places import PRETRAINED, RUNS
+from facenn.steps.project import RUNS, Project
 
 Picture = NDArray[np.float64]  # (SIDE, SIDE, 3) RGB in [0, 1]
 Points = NDArray[np.float64]  # (MESH, 2) in pixels
@@ -134,7 +134,7 @@ def measure(options: argparse.Namespace) -> None:
     if not people:
         raise MissingFileError(f"expected fits by benchmarks/likeness.py of people of {options.folder} in "
                                f"{options.fits}, found none")
-    frozen = load_frozen(PRETRAINED)
+    frozen = load_frozen(Project.here().pretrained)
     distances: dict[str, list[float]] = defaultdict(list)
     tiles, captions = [], []
     for person in people:

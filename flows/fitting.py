@@ -11,7 +11,7 @@ from pydantic import Field
 
 from facenn.config import FitConfig
 from facenn.errors import ConfigError, MissingFileError
-from facenn.steps.places import PRETRAINED, RUNS, choose_device, tracking_uri
+from facenn.steps.project import RUNS, Project, choose_device
 from facenn.steps.registry import choose_model, log_fits
 from flows.artifacts import Progress, fit_markdown, parameter_rows
 from flows.limits import gpu_slot
@@ -58,17 +58,18 @@ def fit_photo(photo: str, face: Number = 0, model: Alias = "champion", version: 
     if track_photo and not track:
         raise ConfigError("track_photo: expected track, too, got track_photo alone")
     out = RUNS / folder_name(name or f"{path.stem}-{datetime.now():%Y%m%d-%H%M%S-%f}")
-    file = model_file(config, model, version)
+    project = Project.here()
+    file = model_file(config, model, version, project)
     from facenn.steps.photos import open_fitter
 
     log, device = get_run_logger(), choose_device()
     log.info("fitting %s by the method %s into %s", photo, config.method, out)
     total = config.steps if config.method == "imitator" else config.rounds
     bar = Progress(total, key="fit-progress", description=f"Steps of the fit of {path.name}")
-    with alive(), gpu_slot(device), open_fitter(config, file, PRETRAINED, device=device) as fitter:
+    with alive(), gpu_slot(device), open_fitter(config, file, project, device=device) as fitter:
         report = fitter.fit(path, out, face=face or None, credit=None, log=_told(log.info, bar, total))
     if track:
-        run = log_fits([report], config, tracking=tracking_uri(), model=fitter.made_by, with_photo=track_photo)
+        run = log_fits([report], config, tracking=project.tracking, model=fitter.made_by, with_photo=track_photo)
         log.info("logged to MLflow as run %s", run)
     create_markdown_artifact(fit_markdown(report), key="fit-photo", description=f"Face of {report.photo}")
     create_table_artifact(parameter_rows(out / "parameters.json"), key="fit-parameters",
@@ -89,7 +90,7 @@ def folder_name(name: str) -> str:
     return name
 
 
-def model_file(config: FitConfig, alias: Alias, version: int) -> Path | None:
+def model_file(config: FitConfig, alias: Alias, version: int, project: Project) -> Path | None:
     """The Imitator's file, or None with the method engine, which has no use for one.
 
     Raises:
@@ -97,7 +98,7 @@ def model_file(config: FitConfig, alias: Alias, version: int) -> Path | None:
     """
     if config.method == "engine":
         return None
-    return choose_model(str(version or alias), config.character, tracking=tracking_uri())
+    return choose_model(str(version or alias), config.character, project)
 
 
 def _told(say: Callable[[str], None], bar: Progress, total: int) -> Callable[[int, Mapping[str, float]], None]:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from facenn.config import FitConfig
 from facenn.errors import ConfigError, FacennError, MissingFileError, PhotoError
-from facenn.steps.places import LIBRARIES, PRETRAINED, RUNS, choose_device, tracking_uri
+from facenn.steps.project import RUNS, Project, choose_device
 from facenn.steps.registry import log_fits
 from flows.artifacts import Progress, folder_markdown
 from flows.fitters import Opening, shared_fitter
@@ -68,8 +68,9 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
                           f"got {at_once}")
     folder = folder.resolve()
     out = (RUNS / folder_name(name or folder.name)).resolve()
-    file = model_file(config, model, version)
-    opening = Opening(config, file.resolve() if file else None, PRETRAINED.resolve(), LIBRARIES.resolve())
+    project = Project.here()
+    file = model_file(config, model, version, project)
+    opening = Opening(config, file.resolve() if file else None, project.resolved())
     from facenn.steps.photos import claim_summary, folder_jobs, summarise
 
     claim_summary(out / "summary.json")
@@ -88,7 +89,7 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
     if not fitted:
         raise PhotoError(f"none of {len(refused)} photos could be fitted; the first: {refused[0].reason}")
     if track:
-        log_fits(fitted, config, tracking=tracking_uri(), model=file.stem if file else config.method,
+        log_fits(fitted, config, tracking=project.tracking, model=file.stem if file else config.method,
                  with_photo=track_photo)
     return str(out)
 

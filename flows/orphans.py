@@ -11,7 +11,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Scheduled
 
-from facenn.steps.places import ALIVE
+from facenn.steps.project import ALIVE
 
 
 @contextmanager

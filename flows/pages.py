@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from facenn.steps.places import MLFLOW_PAGE
+from facenn.steps.project import MLFLOW_PAGE
 from flows.pictures import data_uri
 from flows.stages import Meta
 

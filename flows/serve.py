@@ -20,7 +20,7 @@ from prefect.utilities.callables import ParameterSchema
 
 from facenn.config import load_params
 from facenn.errors import ConfigError, FacennError
-from facenn.steps.places import tracking_uri
+from facenn.steps.project import Project
 from facenn.steps.registry import characters
 from flows.fitting import fit_photo
 from flows.folders import fit_folder
@@ -76,7 +76,7 @@ def deployments(pool: str | None = None) -> list[RunnerDeployment]:
         ConfigError: a params.yaml that is refused.
     """
     config = load_params().fit.model_dump(mode="json")
-    known = characters(tracking_uri())
+    known = characters(Project.here().tracking)
     return [_deployment(fit_photo, {"photo": str(PHOTO), "config": config}, known, pool),
             _deployment(fit_folder, {"photos": str(PHOTOS), "config": config}, known, pool),
             _deployment(pipeline, {}, known, pool)]

@@ -26,8 +26,8 @@ from facenn.ranks import Ranks, joined
 from facenn.report.curves import plot_curves, write_losses_csv
 from facenn.steps.measures import fit_renders
 from facenn.steps.pictures import side_by_side, slide
-from facenn.steps.places import experiment_tags
-from facenn.steps.promotion import SEEN_FILE, Contest, Registry, challenge, write_seen
+from facenn.steps.project import Project, experiment_tags
+from facenn.steps.promotion import SEEN_FILE, Contest, challenge, write_seen
 from facenn.steps.provenance import memory, run_name, source_tags
 from facenn.steps.registry import model_name, schema_digest
 from facenn.steps.states import state_file
@@ -42,21 +42,6 @@ FRAMED = 24  # renders whose landmarks are averaged into the framing of the engi
 SHOWN = 6
 
 Log = Callable[[int, Mapping[str, float]], None]
-
-
-@dataclass(frozen=True)
-class Store:
-    """Where a stage keeps what does not belong to its results.
-
-    Attributes:
-        tracking: MLflow's tracking URI.
-        states: folder of training states, from which a killed run continues.
-        pretrained: folder of the frozen networks.
-    """
-
-    tracking: str
-    states: Path
-    pretrained: Path
 
 
 @dataclass(frozen=True)
@@ -75,7 +60,7 @@ class Evaluation:
     champion: Contest
 
 
-def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device: str, log: Log) -> TrainingResult:
+def train(config: TrainConfig, renders: Path, out: Path, *, project: Project, device: str, log: Log) -> TrainingResult:
     """Teach an Imitator to draw like the engine.
 
     Writes ``imitator.safetensors``, ``training.json`` (the MLflow run, the split), ``seen.txt`` (the faces it learned
@@ -87,15 +72,15 @@ def train(config: TrainConfig, renders: Path, out: Path, *, store: Store, device
         config: of the training.
         renders: a renders folder.
         out: result folder.
-        store: everything else that is written or read.
+        project: where everything else is written or read.
         device: where to compute.
         log: called with the step and named figures.
     """
     with joined(device) as ranks:
-        return _train(config, renders, out, store, device, log, ranks)
+        return _train(config, renders, out, project, device, log, ranks)
 
 
-def _train(config: TrainConfig, renders: Path, out: Path, store: Store, device: str, log: Log, ranks: Ranks
+def _train(config: TrainConfig, renders: Path, out: Path, project: Project, device: str, log: Log, ranks: Ranks
            ) -> TrainingResult:
     folder = RendersFolder.open(renders)
     faces = Faces(folder, resolution=config.resolution,
@@ -108,7 +93,7 @@ def _train(config: TrainConfig, renders: Path, out: Path, store: Store, device: 
     else:
         imitator.start_from(faces.mean_picture(parts.training[:AVERAGED]))
     digest = _digest(folder)
-    state = state_file(store.states, config, digest, processes=ranks.count)
+    state = state_file(project.trainings, config, digest, processes=ranks.count)
     learn = partial(
         run_training, imitator, faces, parts, steps=config.steps, batch_size=config.batch_size, peak=config.peak,
         floor=config.floor, grow=not config.start_from, precision=config.precision, fuse=config.fuse,
@@ -116,13 +101,13 @@ def _train(config: TrainConfig, renders: Path, out: Path, store: Store, device: 
         save_every=config.save_every, validate_every=config.validate_every, ranks=ranks)
     if not ranks.first:
         return learn(log=log, show=lambda *_: None)
-    frame = _frame(folder, parts, load_finder(store.pretrained))
+    frame = _frame(folder, parts, load_finder(project.pretrained))
     history, begun = _begun(state)
     settings = {**config.model_dump(), "processes": ranks.count, "renders": len(faces), "renders_sha256": digest,
                 "character": folder.schema.character}
     tags = {**source_tags(renders), **experiment_tags()}
     name = run_name(folder.schema.character, config, tags)
-    with training_run(store.tracking, "imitator", settings, name=name, tags=tags, resume=begun) as run:
+    with training_run(project.tracking, "imitator", settings, name=name, tags=tags, resume=begun) as run:
         def both(step: int, figures: Mapping[str, float]) -> None:
             run.log(step, {**figures, **memory(device)})
             history.add(step, figures)
@@ -187,7 +172,7 @@ class History:
                 for curve, logged in names.items()}
 
 
-def evaluate(config: EvaluateConfig, fit_config: FitConfig, renders: Path, model: Path, out: Path, *, store: Store,
+def evaluate(config: EvaluateConfig, fit_config: FitConfig, renders: Path, model: Path, out: Path, *, project: Project,
              device: str, log: Log) -> Evaluation:
     """Measure an Imitator on the renders that its training held out.
 
@@ -201,7 +186,7 @@ def evaluate(config: EvaluateConfig, fit_config: FitConfig, renders: Path, model
         renders: the folder that the Imitator was trained on.
         model: result folder of ``train``.
         out: result folder.
-        store: where the frozen networks and the MLflow store are.
+        project: where the frozen networks and the MLflow store are.
         device: where to compute.
         log: called with the step of the fits.
     """
@@ -215,15 +200,15 @@ def evaluate(config: EvaluateConfig, fit_config: FitConfig, renders: Path, model
     measured = held_out(imitator, faces, rows)
     found = None
     if config.recovered:
-        found = _recover(config, fit_config, folder, rows, imitator, load_frozen(store.pretrained, device), log)
+        found = _recover(config, fit_config, folder, rows, imitator, load_frozen(project.pretrained, device), log)
     contest = challenge(imitator, folder, rows, version=version, run_id=run_id, promote=config.promote,
-                        registry=Registry(store.tracking, store.pretrained))
+                        project=project)
     evaluation = Evaluation(measured, found, contest)
     replace_text(out / "evaluation.json", json.dumps(asdict(evaluation), indent=1) + "\n")
     figures = summary(evaluation)
     replace_text(out / FIGURES_FILE, json.dumps({n: round(v, 6) for n, v in figures.items()}, indent=1) + "\n")
     write_pixels(out / "held_out.png", _sheet(imitator, faces, rows[:SHOWN]))
-    log_evaluation(store.tracking, run_id, figures)
+    log_evaluation(project.tracking, run_id, figures)
     return evaluation
 
 

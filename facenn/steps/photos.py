@@ -18,7 +18,8 @@ from facenn.images import read_image, read_pixels, to_pixels, to_tensor, write_p
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
-from facenn.steps.places import CHAMPION, LIBRARIES
+from facenn.steps.project import Project
+from facenn.steps.registry import shipped
 from facenn.steps.results import ALWAYS, Fitted, claim_folder, read_result, result_key, write_result
 from facenn.steps.searchers import Found, Log, Progress, Searcher, open_searcher
 
@@ -216,26 +217,24 @@ class Fitter:
 
 
 @contextmanager
-def open_fitter(config: FitConfig, model: Path | None, pretrained: Path, *, device: str,
-                libraries: Path = LIBRARIES, progress: Progress = lambda done: None) -> Iterator[Fitter]:
+def open_fitter(config: FitConfig, model: Path | None, project: Project, *, device: str,
+                progress: Progress = lambda done: None) -> Iterator[Fitter]:
     """A fitter by the method that the options ask for; its processes end with the block.
 
     Args:
         config: of the fits.
-        model: Imitator file; None takes the shipped one, or none at all with the method engine.
-        pretrained: folder of the frozen networks.
+        model: Imitator file; None takes the character's shipped one, or none at all with the method engine.
+        project: where the frozen networks and the libraries of drawn people are.
         device: where to compute; the method engine searches on the CPU.
-        libraries: folder of the libraries of drawn people.
         progress: called with how many people of the library are drawn, if any has to be.
 
     Raises:
         ConfigError: a model with the method engine, a lock of something that the character has not got.
     """
     if config.method == "imitator" and model is None:
-        model = CHAMPION
-    frozen = load_frozen(pretrained, device)
-    with open_searcher(config, model, frozen, pretrained, libraries=libraries, device=device,
-                       progress=progress) as searcher:
+        model = shipped(config.character, project.pretrained)
+    frozen = load_frozen(project.pretrained, device)
+    with open_searcher(config, model, frozen, project, device=device, progress=progress) as searcher:
         yield Fitter(config, searcher, frozen, device=device)
 
 

@@ -14,7 +14,7 @@ from facenn.files import replace_text
 from facenn.networks.checkpoints import load_imitator, schema_difference
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema, Vector
-from facenn.steps.places import FETCHED
+from facenn.steps.project import Project
 from facenn.steps.registry import model_name, shipped
 from facenn.tracking import CHAMPION, Registered, fetch, mark, registered
 
@@ -46,22 +46,7 @@ class Contest:
     verdict: str
 
 
-@dataclass(frozen=True)
-class Registry:
-    """Where champions are.
-
-    Attributes:
-        tracking: MLflow's tracking URI.
-        pretrained: folder of the shipped Imitators.
-        fetched: folder of the copies out of the registry.
-    """
-
-    tracking: str
-    pretrained: Path
-    fetched: Path = FETCHED
-
-
-def challenge(imitator: Imitator, folder: RendersFolder, rows: Rows, *, version: str, run_id: str, registry: Registry,
+def challenge(imitator: Imitator, folder: RendersFolder, rows: Rows, *, version: str, run_id: str, project: Project,
               promote: bool) -> Contest:
     """Compare an Imitator with the champion of its character, and make the better one champion.
 
@@ -78,20 +63,20 @@ def challenge(imitator: Imitator, folder: RendersFolder, rows: Rows, *, version:
         rows: those that the challenger has not learned from.
         version: of the challenger in the registry.
         run_id: of its training; a version of another training is not the challenger.
-        registry: where the champion is, and where the better one is entered.
+        project: whose registry or shipped Imitators hold the champion; the better one is entered there.
         promote: False compares and changes nothing.
     """
-    known = registered(registry.tracking, model_name(folder.schema.character))
+    known = registered(project.tracking, model_name(folder.schema.character))
     own = next((m for m in known if (m.version, m.run_id) == (version, run_id)), None)
     reigning = next((m for m in known if CHAMPION in m.aliases), None)
-    contest = _compare(imitator, folder, rows, own, reigning, registry)
+    contest = _compare(imitator, folder, rows, own, reigning, project)
     if not contest.promoted:
         return contest
     if not promote or own is None:
         reason = "its version is not in this registry" if own is None else "evaluate.promote is off"
         return _unchanged(contest, f"{contest.verdict}; nothing changed, as {reason}")
     against = {} if contest.champion is None else {"champion_before": contest.champion}
-    mark(registry.tracking, own, {**against, "verdict": contest.verdict}, alias=CHAMPION)
+    mark(project.tracking, own, {**against, "verdict": contest.verdict}, alias=CHAMPION)
     return contest
 
 
@@ -101,19 +86,19 @@ def write_seen(path: Path, folder: RendersFolder, rows: Rows) -> None:
 
 
 def _compare(imitator: Imitator, folder: RendersFolder, rows: Rows, own: Registered | None,
-             reigning: Registered | None, registry: Registry) -> Contest:
+             reigning: Registered | None, project: Project) -> Contest:
     if reigning is not None and reigning == own:
         return _undecided(str(reigning), promoted=False, verdict=f"{reigning} is the champion already")
-    file = shipped(folder.schema.character, registry.pretrained)
+    file = shipped(folder.schema.character, project.pretrained)
     if reigning is None and not file.is_file():
         return _undecided(None, promoted=True, verdict=f"the first champion of {folder.schema.character}")
     name = file.name if reigning is None else str(reigning)
     champion, schema = load_imitator(
-        file if reigning is None else fetch(registry.tracking, reigning, registry.fetched),
+        file if reigning is None else fetch(project.tracking, reigning, project.fetched),
         device=next(imitator.parameters()).device)
     if difference := schema_difference(folder.schema, schema):
         return _other_schema(name, schema, folder.schema, difference)
-    fresh = rows if reigning is None else _unseen(folder, rows, _seen(registry, reigning))
+    fresh = rows if reigning is None else _unseen(folder, rows, _seen(project, reigning))
     if len(fresh) == 0:
         return _undecided(name, promoted=False, verdict=f"the champion {name} stays: it learned from every render "
                           "that is held out now, so the two cannot be compared fairly")
@@ -145,8 +130,8 @@ def _unchanged(contest: Contest, verdict: str) -> Contest:
                    False, verdict)
 
 
-def _seen(registry: Registry, model: Registered) -> set[str]:
-    file = fetch(registry.tracking, model, registry.fetched, beside=SEEN_FILE)
+def _seen(project: Project, model: Registered) -> set[str]:
+    file = fetch(project.tracking, model, project.fetched, beside=SEEN_FILE)
     return set(file.read_text(encoding="utf-8").split())
 
 

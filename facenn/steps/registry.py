@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from facenn.config import EMBEDDED, FitConfig
 from facenn.errors import MissingFileError
 from facenn.schema import ParameterSchema
-from facenn.steps.places import FETCHED, PRETRAINED
+from facenn.steps.project import Project
 from facenn.tracking import CHAMPION, Registered, fetch, log_run, model_names, registered
 
 if TYPE_CHECKING:  # its module loads the networks
@@ -48,22 +48,20 @@ def schema_digest(schema: ParameterSchema) -> str:
     return hashlib.sha256(meaning.encode()).hexdigest()[:12]
 
 
-def shipped(character: str, pretrained: Path = PRETRAINED) -> Path:
+def shipped(character: str, pretrained: Path) -> Path:
     """Where the Imitator that comes with the project is, for a character that has one."""
     return pretrained / f"{model_name(character)}.safetensors"
 
 
-def choose_model(wanted: str, character: str, *, tracking: str, pretrained: Path = PRETRAINED,
-                 fetched: Path = FETCHED) -> Path:
+def choose_model(wanted: str, character: str, project: Project) -> Path:
     """The file of the Imitator that somebody asks for.
 
     Args:
         wanted: an alias such as ``champion`` or ``candidate``, a version such as ``3``, or the path of a file, which
             has a slash, ends with ``.safetensors`` or exists. The champion is the registry's, or else the shipped one.
         character: whose registered models an alias or a version means.
-        tracking: MLflow's tracking URI. A local store without a database costs nothing to ask.
-        pretrained: folder of the shipped Imitators.
-        fetched: folder of the copies out of the registry, named by model and version.
+        project: where the registry, the shipped Imitators and copies out of the registry are. A local store without
+            a database costs nothing to ask.
 
     Raises:
         MissingFileError: no such file, alias or version; the message says what there is.
@@ -75,15 +73,15 @@ def choose_model(wanted: str, character: str, *, tracking: str, pretrained: Path
             raise MissingFileError(f"expected an Imitator at {path}, found no file")
         return path
     name = model_name(character)
-    known = registered(tracking, name)
+    known = registered(project.tracking, name)
     for model in known:
         if wanted == model.version or wanted in model.aliases:
-            return fetch(tracking, model, fetched)
-    file = shipped(character, pretrained)
+            return fetch(project.tracking, model, project.fetched)
+    file = shipped(character, project.pretrained)
     if wanted == CHAMPION and file.is_file():
         return file
     more = f", and no {file}" if wanted == CHAMPION else f"; the shipped champion is {file}" if file.is_file() else ""
-    raise MissingFileError(f"expected {wanted} of {name} in {tracking}, found {_inventory(known)}{more}")
+    raise MissingFileError(f"expected {wanted} of {name} in {project.tracking}, found {_inventory(known)}{more}")
 
 
 def log_fit(report: "FitReport", config: FitConfig, *, tracking: str, model: str, with_photo: bool,

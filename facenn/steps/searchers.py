@@ -33,6 +33,7 @@ from facenn.networks.checkpoints import load_imitator, schema_difference
 from facenn.networks.frozen import RECOGNITION, Frozen
 from facenn.report.summary import Pixels
 from facenn.schema import ParameterSchema, Vector
+from facenn.steps.project import Project
 
 Log = Callable[[int, Mapping[str, float]], None]
 Progress = Callable[[int], None]
@@ -169,16 +170,15 @@ class EngineSearcher:
 
 
 @contextmanager
-def open_searcher(config: FitConfig, model: Path | None, frozen: Frozen, pretrained: Path, *, libraries: Path,
-                  device: str, progress: Progress) -> Iterator[Searcher]:
+def open_searcher(config: FitConfig, model: Path | None, frozen: Frozen, project: Project, *, device: str,
+                  progress: Progress) -> Iterator[Searcher]:
     """The way to search that the options ask for; its processes end with the block.
 
     Args:
         config: of the fits.
         model: Imitator file; None with the method engine, which has no use for it.
         frozen: the networks that look.
-        pretrained: folder of the same, for other processes.
-        libraries: folder of the libraries of drawn people, for the method engine.
+        project: where other processes find the same, and the libraries of drawn people are.
         device: where the Imitator computes; the method engine computes on the CPU.
         progress: called with how many people of the library are drawn, if any has to be.
 
@@ -194,10 +194,11 @@ def open_searcher(config: FitConfig, model: Path | None, frozen: Frozen, pretrai
     if model is not None:
         raise ConfigError(f"expected no --model with --method engine, which draws with the engine itself, got {model}")
     lock = Lock.of(config.lock, character(config.character).schema)
-    folder = library_folder(libraries, config.character, seed=config.seed)
-    library = load_library(folder, config.character, pretrained.resolve(), count=config.library, seed=config.seed,
+    pretrained = project.pretrained.resolve()
+    folder = library_folder(project.libraries, config.character, seed=config.seed)
+    library = load_library(folder, config.character, pretrained, count=config.library, seed=config.seed,
                            workers=config.workers, progress=progress)
-    setting = Setting(config.character, pretrained.resolve(), library.reference)
+    setting = Setting(config.character, pretrained, library.reference)
     with Studio(setting, workers=config.workers) as studio:
         yield EngineSearcher(config, library, lock, studio, frozen)
 

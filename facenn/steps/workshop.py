@@ -17,8 +17,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from facenn.config import load_params
 from facenn.errors import ConfigError, MissingFileError, ProgramError
-from facenn.steps.places import ALIVE, MLFLOW_PAGE, STATE, tracking_uri
 from facenn.steps.programs import Program, Programs
+from facenn.steps.project import ALIVE, MLFLOW_PAGE, STATE, Project
 
 HOST = "127.0.0.1"  # nobody else can reach it
 LOGS = STATE / "logs"
@@ -74,7 +74,7 @@ def run(prefect_port: int, mlflow_port: int, *, say: Callable[[str], None], read
     """
     began = time.monotonic()
     _check_project()
-    tracking = tracking_uri()
+    tracking = Project.here().tracking
     elsewhere = tracking.startswith(("http://", "https://"))  # a server that others share: no need of a second one
     with _only_one() as lock:
         _check_ports({"Prefect": prefect_port} if elsewhere else {"Prefect": prefect_port, "MLflow": mlflow_port})

@@ -10,6 +10,7 @@ from facenn.config import FitConfig
 from facenn.errors import ConfigError, MissingFileError, PhotoError
 from facenn.evaluation import Likeness
 from facenn.steps.photos import FitReport, Job, Outcome, Refusal
+from facenn.steps.project import Project
 from flows.fitters import close_fitter
 from flows.folders import BatchError, fit_folder
 from tests.flows.pages import GREY, RED, newest_artifact, paint, pictures
@@ -25,9 +26,9 @@ class StubFitter:
 
     @classmethod
     @contextmanager
-    def open(cls, config: FitConfig, model: Path | None, pretrained: Path, *, device: str, libraries: Path
+    def open(cls, config: FitConfig, model: Path | None, project: Project, *, device: str
              ) -> Iterator["StubFitter"]:
-        assert pretrained.is_absolute()
+        assert project.pretrained.is_absolute()
         cls.opened.append(config)
         yield cls()
 
@@ -56,6 +57,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shipped = tmp_path / "data/pretrained/imitator-portrait.safetensors"
     shipped.parent.mkdir(parents=True)
     shipped.write_bytes(b"")
+    (shipped.parent / "blazeface.safetensors").touch()
     for name in ("ann", "bob", "cleo"):
         paint(tmp_path / "people" / f"{name}.png", GREY)
     yield tmp_path / "people"

@@ -12,6 +12,7 @@ from facenn.config import FitConfig
 from facenn.errors import ConfigError, MissingFileError
 from facenn.evaluation import Likeness
 from facenn.steps.photos import FitReport
+from facenn.steps.project import Project
 from flows.artifacts import fit_markdown
 from flows.fitting import fit_photo
 from tests.flows.pages import GREY, RED, newest_artifact, paint, pictures
@@ -25,7 +26,7 @@ class StubFitter:
 
     @classmethod
     @contextmanager
-    def opened(cls, config: FitConfig, model: Path | None, pretrained: Path, *, device: str) -> Iterator["StubFitter"]:
+    def opened(cls, config: FitConfig, model: Path | None, project: Project, *, device: str) -> Iterator["StubFitter"]:
         cls.config = config
         yield cls()
 
@@ -48,6 +49,7 @@ def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shipped = tmp_path / "data/pretrained/imitator-portrait.safetensors"
     shipped.parent.mkdir(parents=True)
     shipped.write_bytes(b"")
+    (shipped.parent / "blazeface.safetensors").touch()
     return Path("me.png")
 
 

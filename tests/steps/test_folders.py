@@ -37,10 +37,12 @@ from facenn.steps.photos import (
     open_fitter,
     summarise,
 )
+from facenn.steps.project import Project
 from facenn.steps.searchers import Found, Log
 
 ROOT = Path(__file__).resolve().parents[2]
 PRETRAINED, PHOTO = ROOT / "data/pretrained", ROOT / "data/photos/astronaut.jpg"
+PROJECT = Project(PRETRAINED, Path("nowhere"), "sqlite:////nowhere.db")
 TOY = FitConfig(steps=2, candidates=2, batch=2)
 
 
@@ -108,7 +110,7 @@ def test_folder_jobs_need_photos(tmp_path: Path) -> None:
 
 
 def test_fit_many_gives_what_single_fits_give(tmp_path: Path, photos: Path, toy_model: Path) -> None:
-    with open_fitter(TOY, toy_model, PRETRAINED, device="cpu") as fitter:
+    with open_fitter(TOY, toy_model, PROJECT, device="cpu") as fitter:
         jobs = folder_jobs(photos, tmp_path / "many")
         outcomes = fitter.fit_many(jobs, log=quiet)
         single = tmp_path / "single"
@@ -244,7 +246,7 @@ def test_fitter_lets_one_thread_at_a_time_draw(tmp_path: Path, photos: Path, sea
 
 def test_fit_many_in_two_threads_is_fit_many_in_one(tmp_path: Path, photos: Path, toy_model: Path) -> None:
     config = TOY.model_copy(update={"batch": 1})
-    with open_fitter(config, toy_model, PRETRAINED, device="cpu") as fitter:
+    with open_fitter(config, toy_model, PROJECT, device="cpu") as fitter:
         alone, shared = (folder_jobs(photos, tmp_path / name) for name in ("alone", "shared"))
         fitter.fit_many(alone, log=quiet)
         with ThreadPoolExecutor(2) as pool:

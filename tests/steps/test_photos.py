@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,16 @@ from facenn.networks.dcgan import Dcgan
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema
 from facenn.steps.photos import open_fitter
+from facenn.steps.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 PRETRAINED, PHOTO = ROOT / "data/pretrained", ROOT / "data/photos/astronaut.jpg"
+PROJECT = Project(PRETRAINED, Path("nowhere"), "sqlite:////nowhere.db")
 CONFIG = FitConfig(steps=1, candidates=0)
 
 
 def fit_with(model: Path, out: Path) -> None:
-    with open_fitter(CONFIG, model, PRETRAINED, device="cpu") as fitter:
+    with open_fitter(CONFIG, model, PROJECT, device="cpu") as fitter:
         fitter.fit(PHOTO, out, face=None, credit=None, log=lambda *_: None)
 
 
@@ -60,7 +63,7 @@ def test_fit_on_the_engine_needs_no_model_and_continues_its_library(tmp_path: Pa
     (tmp_path / "out" / "imitator.png").write_bytes(b"of an earlier fit")
     (tmp_path / "out" / "measures.json").write_text('{"key": "of an earlier fit"}')
     progress: list[int] = []
-    with open_fitter(config, None, PRETRAINED, device="cpu", libraries=tmp_path / "library",
+    with open_fitter(config, None, replace(PROJECT, state=tmp_path), device="cpu",
                      progress=progress.append) as fitter:
         fitter.fit(PHOTO, tmp_path / "out", face=None, credit=None, log=lambda *_: None)
     assert (progress[0], progress[-1]) == (0, 100)
@@ -77,7 +80,7 @@ def test_fit_on_the_engine_needs_no_model_and_continues_its_library(tmp_path: Pa
 
 def test_fit_on_the_engine_refuses_a_model(toy_model: Path) -> None:
     with (pytest.raises(ConfigError, match="expected no --model with --method engine"),
-          open_fitter(FitConfig(method="engine"), toy_model, PRETRAINED, device="cpu")):
+          open_fitter(FitConfig(method="engine"), toy_model, PROJECT, device="cpu")):
         pass
 
 

@@ -15,7 +15,8 @@ from facenn.networks.checkpoints import save_imitator
 from facenn.networks.dcgan import Dcgan
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema, Slider
-from facenn.steps.promotion import SEEN_FILE, Contest, Registry, challenge, write_seen
+from facenn.steps.project import Project
+from facenn.steps.promotion import SEEN_FILE, Contest, challenge, write_seen
 from facenn.steps.registry import model_name
 from facenn.tracking import mark, registered, training_run
 
@@ -38,7 +39,7 @@ class Game:
 
     def __init__(self, character: str, folder: Path, tracking: str) -> None:
         self.schema, self.path = toy_schema(character), folder
-        self.registry = Registry(tracking, folder / "pretrained", folder / "fetched")
+        self.project = Project(folder / "pretrained", folder / "state", tracking)
         vectors = np.random.default_rng(0).random((10, 2), np.float32)
         names = [f"{i}" for i in range(10)]
         with torch.no_grad():
@@ -53,26 +54,26 @@ class Game:
         """The version and the run of a new candidate."""
         save_imitator(self.path / "imitator.safetensors", network, schema or self.schema)
         write_seen(self.path / SEEN_FILE, self.renders, learned)
-        with training_run(self.registry.tracking, "imitator", {}) as run:
+        with training_run(self.project.tracking, "imitator", {}) as run:
             version = run.register(self.path / "imitator.safetensors", name=model_name(self.schema.character),
                                    beside=[self.path / SEEN_FILE])
         return version, run.run_id
 
     def crown(self, version: str) -> None:
-        known = registered(self.registry.tracking, model_name(self.schema.character))
-        mark(self.registry.tracking, known[int(version) - 1], {}, alias="champion")
+        known = registered(self.project.tracking, model_name(self.schema.character))
+        mark(self.project.tracking, known[int(version) - 1], {}, alias="champion")
 
     def ship(self, network: Imitator, *, schema: ParameterSchema | None = None) -> None:
-        save_imitator(self.registry.pretrained / f"imitator-{self.schema.character}.safetensors", network,
+        save_imitator(self.project.pretrained / f"imitator-{self.schema.character}.safetensors", network,
                       schema or self.schema)
 
     def challenge(self, network: Imitator, entered: tuple[str, str], *, promote: bool = True) -> Contest:
         version, run_id = entered
-        return challenge(network, self.renders, ROWS, version=version, run_id=run_id, registry=self.registry,
+        return challenge(network, self.renders, ROWS, version=version, run_id=run_id, project=self.project,
                          promote=promote)
 
     def champion(self) -> str | None:
-        known = registered(self.registry.tracking, model_name(self.schema.character))
+        known = registered(self.project.tracking, model_name(self.schema.character))
         return next((m.version for m in known if "champion" in m.aliases), None)
 
 
@@ -185,5 +186,5 @@ def test_nothing_changes_without_leave_or_without_a_version(
 def registered_tags(game: Game, version: str) -> Any:
     from mlflow import MlflowClient
 
-    store = MlflowClient(tracking_uri=game.registry.tracking, registry_uri=game.registry.tracking)
+    store = MlflowClient(tracking_uri=game.project.tracking, registry_uri=game.project.tracking)
     return store.get_model_version(model_name(game.schema.character), version).tags

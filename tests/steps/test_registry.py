@@ -12,11 +12,16 @@ from facenn.evaluation import Likeness
 from facenn.networks.checkpoints import load_imitator
 from facenn.schema import Choice, ParameterSchema, Slider
 from facenn.steps.photos import FitReport
+from facenn.steps.project import Project
 from facenn.steps.registry import characters, choose_model, log_fits, model_name, schema_digest, shipped
 from facenn.tracking import local_store, mark, registered, training_run
 
 NOWHERE = Path("nowhere")
 SHIPPED = Path(__file__).resolve().parents[2] / "data" / "pretrained"
+
+
+def project(tracking: str = "sqlite:////nowhere.db", pretrained: Path = NOWHERE, state: Path = NOWHERE) -> Project:
+    return Project(pretrained, state, tracking)
 
 
 def client(uri: str) -> Any:
@@ -65,14 +70,14 @@ def result(tmp_path: Path) -> FitReport:
                                                  ("2", b"second")])
 def test_choice_finds_an_alias_and_a_version(tracking: str, elf: str, tmp_path: Path, wanted: str, weights: bytes
                                              ) -> None:
-    chosen = choose_model(wanted, elf, tracking=tracking, pretrained=NOWHERE, fetched=tmp_path)
+    chosen = choose_model(wanted, elf, project(tracking, state=tmp_path))
     assert chosen.read_bytes() == weights
     assert chosen.stem == f"imitator-elf-{1 if weights == b'first' else 2}"  # what a report calls it
 
 
 def test_choice_prefers_the_registrys_champion_to_the_shipped_one(tracking: str, elf: str, tmp_path: Path) -> None:
     (tmp_path / "imitator-elf.safetensors").write_bytes(b"shipped")
-    chosen = choose_model("champion", elf, tracking=tracking, pretrained=tmp_path, fetched=tmp_path / "fetched")
+    chosen = choose_model("champion", elf, project(tracking, tmp_path, tmp_path / "state"))
     assert chosen.read_bytes() == b"first"
 
 
@@ -80,7 +85,7 @@ def test_choice_takes_the_shipped_champion_where_none_is_registered(tracking: st
     register(tracking, "dwarf", tmp_path / "imitator.safetensors", b"only a candidate")
     (tmp_path / "imitator-dwarf.safetensors").write_bytes(b"shipped")
     for store in (tracking, local_store(tmp_path / "new")):
-        assert choose_model("champion", "dwarf", tracking=store, pretrained=tmp_path).read_bytes() == b"shipped"
+        assert choose_model("champion", "dwarf", project(store, tmp_path)).read_bytes() == b"shipped"
 
 
 def test_choice_takes_files_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,27 +93,27 @@ def test_choice_takes_files_as_they_are(tmp_path: Path, monkeypatch: pytest.Monk
     for name in ("plain", "model.safetensors"):
         Path(name).write_bytes(b"weights")
     for wanted in ("plain", "model.safetensors", "./plain", str(tmp_path / "plain")):
-        assert choose_model(wanted, "elf", tracking="sqlite:////nowhere.db") == Path(wanted)
+        assert choose_model(wanted, "elf", project()) == Path(wanted)
 
 
 @pytest.mark.parametrize("wanted", ["models/imitator.safetensors", "imitator.safetensors", "./champion"])
 def test_choice_refuses_a_file_that_is_not_there(wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MissingFileError, match=r"expected an Imitator at .*, found no file"):
-        choose_model(wanted, "elf", tracking="sqlite:////nowhere.db")
+        choose_model(wanted, "elf", project())
 
 
 @pytest.mark.parametrize("wanted", ["7", "best", "Champion"])
 def test_choice_says_what_there_is(tracking: str, elf: str, wanted: str) -> None:
     with pytest.raises(MissingFileError) as error:
-        choose_model(wanted, elf, tracking=tracking, pretrained=NOWHERE)
+        choose_model(wanted, elf, project(tracking))
     assert str(error.value) == (f"expected {wanted} of imitator-elf in {tracking}, "
                                 "found the versions 1 (champion), 2 (candidate)")
 
 
 def test_choice_without_any_champion_says_where_it_looked(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError) as error:
-        choose_model("champion", "orc", tracking=local_store(tmp_path), pretrained=NOWHERE)
+        choose_model("champion", "orc", project(local_store(tmp_path)))
     assert str(error.value).endswith("found none registered, and no nowhere/imitator-orc.safetensors")
 
 
@@ -116,7 +121,7 @@ def test_choice_refuses_a_database_by_a_relative_path(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     Path("mlflow.db").touch()
     with pytest.raises(ConfigError, match="absolute"):
-        choose_model("champion", "elf", tracking="sqlite:///mlflow.db")
+        choose_model("champion", "elf", project("sqlite:///mlflow.db"))
 
 
 def test_model_names_are_those_that_the_registry_takes(tracking: str, tmp_path: Path) -> None:
@@ -127,9 +132,9 @@ def test_model_names_are_those_that_the_registry_takes(tracking: str, tmp_path: 
     assert len(set(names)) == len(names)
     for other in ("it's 50% \"orc\"", "../up"):
         register(tracking, other, tmp_path / "imitator.safetensors", other.encode())
-        chosen = choose_model("candidate", other, tracking=tracking, fetched=tmp_path / "fetched")
+        chosen = choose_model("candidate", other, project(tracking, state=tmp_path))
         assert chosen.read_bytes() == other.encode()
-        assert chosen.parents[1] == tmp_path / "fetched"
+        assert chosen.parents[1] == tmp_path / "models"
 
 
 def test_schema_digest_tells_meanings_apart_and_not_texts() -> None:
