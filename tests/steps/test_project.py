@@ -92,7 +92,8 @@ def test_fit_works_from_any_folder(elsewhere: Path) -> None:
     """Beside another project's pipeline, whose params.yaml is no matter of ours."""
     (elsewhere / "dvc.yaml").write_text("stages: {train: {cmd: python train.py}}\n")
     (elsewhere / "params.yaml").write_text("train: {lr: 0.1}\n")
-    command = [sys.executable, "-m", "facenn", "fit", str(PHOTO), "--steps", "1", "--candidates", "0", "--lock", "hair.style", "--lock", "eyebrows.style", "--model", "shipped"]
+    command = [sys.executable, "-m", "facenn", "fit", str(PHOTO), "--steps", "1", "--candidates", "0",
+               "--lock", "hair.style", "--lock", "eyebrows.style", "--model", "shipped"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "FACENN_DEVICE": "cpu"}
     refused = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
