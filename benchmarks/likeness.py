@@ -29,7 +29,6 @@ from facenn.config import FitConfig
 from facenn.engine.generation import engine_digest
 from facenn.engine.renderer import Engine
 from facenn.errors import FacennError, FormatError, MissingFileError, PhotoError
-from facenn.evaluation import find_landmarks
 from facenn.files import replace_text
 from facenn.fitting.comparison import superimposed
 from facenn.fitting.library import Library, library_folder, load_library
@@ -38,7 +37,8 @@ from facenn.images import read_image, read_pixels, to_tensor, write_pixels
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
-from facenn.steps.photos import PHOTO_SUFFIXES, Fitter, Job, Refusal, open_fitter
+from facenn.steps.fit import Fitter, Job, Refusal, open_fitter
+from facenn.steps.folder import PHOTO_SUFFIXES
 from facenn.steps.project import RUNS, Project, choose_device
 
 Array = NDArray[np.float64]
@@ -147,7 +147,7 @@ def judged_photo(path: Path, frozen: Frozen) -> Array:
 def judged_render(pixels: Pixels, frozen: Frozen) -> Array:
     """(128,) what the judge sees in a drawn face."""
     picture = to_tensor(pixels)
-    points = find_landmarks(picture[None], frozen.finder)
+    points = frozen.finder.find(picture[None])
     if points is None:
         raise PhotoError("expected a face in a drawn picture, found none")
     return _judged(picture, points[0], frozen)

@@ -24,7 +24,6 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from benchmarks.likeness import find_people, judged_photo, judged_render
 from facenn.errors import FacennError, MissingFileError, PhotoError
-from facenn.evaluation import find_landmarks
 from facenn.files import replace_text
 from facenn.fitting.face import FACE_OVAL
 from facenn.fitting.sight import MESH
@@ -109,7 +108,7 @@ def pasted(drawn: Picture, drawn_points: Points, photo: Picture, photo_points: P
 
 def points_in(pixels: Pixels, finder: FaceFinder, path: Path) -> Points:
     """(MESH, 2) landmarks of a picture."""
-    found = find_landmarks(to_tensor(pixels)[None], finder)
+    found = finder.find(to_tensor(pixels)[None])
     if found is None:
         raise PhotoError(f"{path}: expected a face, found none")
     return found[0, :MESH, :2].numpy().astype(np.float64)

@@ -17,8 +17,7 @@ from facenn.errors import ConfigError, FacennError, MissingFileError, ProgramErr
 from facenn.steps.project import MODELS, RENDERS, REPORTS, RUNS, UNITY, Project, choose_device
 
 if TYPE_CHECKING:
-    from facenn.steps.measures import Fresh
-    from facenn.steps.photos import FitReport, Fitter
+    from facenn.steps.fit import FitReport, Fitter
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Turns a photo of a person into the parameters of a game's face editor.")
@@ -95,7 +94,7 @@ def stage(run: Callable[..., None]) -> Callable[..., None]:
 def render(params: Params, out: Annotated[Path, Out] = RENDERS, replace: Annotated[bool, typer.Option(
         "--replace", help="Throw away what another character, seed or engine drew there")] = False) -> None:
     """Draw random faces with the embedded engine. Continues where a killed run stopped."""
-    from facenn.steps.data import render as step
+    from facenn.steps.render import render as step
 
     with _bar("rendering", params.render.count) as bar:
         folder = step(params.render, out, replace=replace, progress=lambda done: bar(done, {}))
@@ -121,7 +120,7 @@ def import_unity(source: Annotated[Path, typer.Argument(help="Folder with db_des
 def validate(params: Params, renders: Path = RENDERS, out: Annotated[Path, Out] = REPORTS / "validation"
              ) -> None:
     """Judge renders by their schema; fails and names the first offending rows."""
-    from facenn.steps.data import validate as step
+    from facenn.steps.validate import validate as step
 
     report = step(params.validate_, renders, out)
     print(f"{report.rows} renders meet {report.expectations} expectations; {out}/validation.md")
@@ -135,7 +134,7 @@ def train(params: Params, renders: Path = RENDERS, out: Annotated[Path, Out] = M
     On several devices: torchrun --standalone --nproc-per-node 4 -m facenn train.
     """
     from facenn.ranks import speaks
-    from facenn.steps.model import train as step
+    from facenn.steps.train import train as step
 
     with _bar("training", params.train.steps) as bar:
         result = step(params.train, renders, out, project=Project.here(), device=choose_device(device), log=bar)
@@ -145,45 +144,46 @@ def train(params: Params, renders: Path = RENDERS, out: Annotated[Path, Out] = M
 
 
 @stage
-def evaluate(params: Params, context: typer.Context, renders: Path = RENDERS,
-             model: Annotated[str | None, typer.Option(
-                 help=f"Result folder of a training, by default {MODELS}; with --count an Imitator as in facenn fit, "
-                 "by default the champion")] = None,
-             out: Annotated[Path | None, typer.Option(
-                 help=f"Result folder, by default {REPORTS / 'evaluation'}; with --count a .json file, by default "
-                 f"{RUNS / 'imitator.json'}, a picture beside it")] = None,
-             count: Annotated[int | None, typer.Option(
-                 help="Measure an Imitator on so many fresh faces of the embedded engine instead")] = None,
-             character: Annotated[str | None, typer.Option(
-                 help="With --count: whose faces and models; default: fit.character of params.yaml")] = None,
-             seed: Annotated[int, typer.Option(help="With --count: of the faces")] = 1,
-             fitted: Annotated[int, typer.Option(
-                 help="With --count: fit so many of them again, and measure on what the fits find, too")] = 0,
-             device: Device = None) -> None:
-    """Measure an Imitator on held-out renders, error and recovery of their parameters, or on fresh faces (--count)."""
-    for name in ("character", "seed", "fitted") if count is None else ("renders", "recovered", "promote"):
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            raise ConfigError(f"expected {'' if count is None else 'no '}--count with --{name}, which is for "
-                              f"{'fresh faces' if count is None else 'held-out renders'}")
-    if count is not None:
-        from facenn.steps.measures import Fresh
+def evaluate(params: Params, renders: Path = RENDERS,
+             model: Annotated[Path, typer.Option(help="Result folder of a training")] = MODELS,
+             out: Annotated[Path, Out] = REPORTS / "evaluation", device: Device = None) -> None:
+    """Measure an Imitator on the renders that its training held out: error, and recovery of their parameters."""
+    from facenn.steps.evaluate import evaluate as step
+    from facenn.steps.evaluate import summary
 
-        fresh = Fresh(character or params.fit.character, count, seed, fitted)
-        print(_table(_measured(params, fresh, model or "champion", out or RUNS / "imitator.json", device)))
-        return
-    from facenn.steps.model import evaluate as step
-    from facenn.steps.model import summary
-
-    folder = Path(model or MODELS)
-    if not folder.is_dir():
-        raise ConfigError(f"expected the result folder of a training with --model, got {folder}; with --count it may "
-                          "be any Imitator")
+    if not model.is_dir():
+        raise ConfigError(f"expected the result folder of a training with --model, got {model}; facenn measure takes "
+                          "any Imitator")
     with _bar("recovering", params.fit.steps) as bar:
-        found = step(params.evaluate, params.fit, renders, folder, out or REPORTS / "evaluation",
-                     project=Project.here(), device=choose_device(device), log=bar)
+        found = step(params.evaluate, params.fit, renders, model, out, project=Project.here(),
+                     device=choose_device(device), log=bar)
     print(_table(summary(found)))
     print(f"champion: {found.champion.verdict}")
+
+
+@app.command()
+def measure(model: Annotated[str, typer.Option(help="Imitator, as in facenn fit")] = "champion",
+            character: Annotated[str | None, typer.Option(
+                help="Whose faces and models; default: fit.character of params.yaml")] = None,
+            count: Annotated[int, typer.Option(help="Fresh faces of the embedded engine, which no training saw")] = 32,
+            seed: Annotated[int, typer.Option(help="Of the faces")] = 1,
+            fitted: Annotated[int, typer.Option(
+                help="Fit so many of them again, and measure on what the fits find, too")] = 0,
+            out: Annotated[Path, typer.Option(help="A .json file, a picture beside it")] = RUNS / "imitator.json",
+            device: Device = None,
+            params: Annotated[Path, typer.Option(help="File of the options of the fits")] = PARAMS) -> None:
+    """Measure any Imitator of an embedded character against the engine, on fresh faces."""
+    from facenn.steps.measure import Fresh
+    from facenn.steps.measure import measure as step
+    from facenn.steps.registry import choose_model
+
+    options, project = _params(params).fit, Project.here()
+    fresh = Fresh(character or options.character, count, seed, fitted)
+    file = choose_model(model, fresh.character, project)
+    with _bar("measuring", count) as faces, _bar("fitting", fresh.fit_steps(options)) as fits:
+        found = step(file, out, fresh, options, pretrained=project.pretrained, device=choose_device(device),
+                     progress=lambda done: faces(done, {}), log=fits)
+    print(_table(found.figures()))
 
 
 @stage
@@ -205,7 +205,8 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
     """Find the parameters of the face in a photo, or in each photo of a folder."""
     if track_photo and not track:
         raise ConfigError("expected --track with --track-photo, got --track-photo alone")
-    from facenn.steps.photos import FitReport, Refusal, claim_summary, fit_folder
+    from facenn.steps.fit import FitReport, Refusal
+    from facenn.steps.folder import claim_summary, fit_folder
     from facenn.steps.registry import log_fits
     from facenn.steps.results import claim_folder
 
@@ -258,7 +259,7 @@ def inspect_character(character: Annotated[str, typer.Option(help="An embedded c
     """Show what each slider and choice of a character does, and how much of the picture it changes."""
     from facenn.engine.characters import character as known
     from facenn.engine.inspection import VISIBLE
-    from facenn.steps.inspection import inspect as step
+    from facenn.steps.inspect import inspect as step
 
     schema = known(character).schema
     with _bar("drawing", len(schema.sliders) + len(schema.choices)) as bar:
@@ -341,23 +342,11 @@ def _model(params: Params, wanted: str | None, project: Project) -> Path | None:
     return choose_model(wanted or "champion", params.fit.character, project)
 
 
-def _measured(params: Params, fresh: "Fresh", model: str, out: Path, device: str | None) -> Mapping[str, float]:
-    """The figures of an Imitator on fresh faces, after the bars of faces and fits."""
-    from facenn.steps.measures import measure
-    from facenn.steps.registry import choose_model
-
-    project = Project.here()
-    file = choose_model(model, fresh.character, project)
-    with _bar("measuring", fresh.count) as faces, _bar("fitting", fresh.fit_steps(params.fit)) as fits:
-        return measure(file, out, fresh, params.fit, pretrained=project.pretrained, device=choose_device(device),
-                       progress=lambda done: faces(done, {}), log=fits).figures()
-
-
 @contextmanager
 def _fitter(params: Params, model: Path | None, project: Project, device: str | None
             ) -> "Iterator[tuple[Fitter, Bar]]":
     """A fitter and the bar of its fits; before them stands the bar of the library, if it has to be drawn."""
-    from facenn.steps.photos import open_fitter
+    from facenn.steps.fit import open_fitter
 
     config = params.fit
     with ExitStack() as stack:

@@ -14,7 +14,6 @@ from facenn.dataset import Faces, Rows, batches
 from facenn.engine.looks import LABELS
 from facenn.networks.frozen import Frozen
 from facenn.networks.imitator import Imitator
-from facenn.networks.landmarks import FaceFinder
 from facenn.schema import ParameterSchema, Vector
 
 PARTS = ("background", "skin", "brow", "eye", "nose", "lips", "ear", "neck", "hair", "cloth")
@@ -214,7 +213,7 @@ def likeness(photo: Tensor, render: Tensor, frozen: Frozen, *, photo_landmarks: 
         frozen: the networks.
         photo_landmarks: (478, 3) points of the photo.
     """
-    points = find_landmarks(render[None], frozen.finder)
+    points = frozen.finder.find(render[None])
     if points is None:
         return None
     both = torch.stack([photo, render])
@@ -222,17 +221,3 @@ def likeness(photo: Tensor, render: Tensor, frozen: Frozen, *, photo_landmarks: 
     sface, dlib = (network.embed(both, landmarks) for network in (frozen.sface, frozen.dlib))
     return Likeness(float(frozen.sface.distance(sface[:1], sface[1:])),
                     float(frozen.dlib.distance(dlib[:1], dlib[1:])))
-
-
-@torch.no_grad()
-def find_landmarks(pictures: Tensor, finder: FaceFinder) -> Tensor | None:
-    """(B, 478, 3) points of the best face in each of (B, 3, H, W) pictures; None when one shows no face."""
-    squares = []
-    for picture in pictures:
-        faces = finder.detect(picture)
-        if not faces:
-            return None
-        squares.append(finder.settle(picture, faces[:1])[0])
-    return finder.landmarks(pictures, torch.stack(squares))[0]
-
-

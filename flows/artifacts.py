@@ -11,7 +11,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from flows.pictures import data_uri
 
 if TYPE_CHECKING:  # the step imports torch
-    from facenn.steps.photos import FitReport, Refusal
+    from facenn.steps.fit import FitReport, Refusal
 
 SHOWN = 24  # fits of a folder with their pictures
 SIDE, SMALL = 300, 120  # pixels: two stand side by side on the run's page, or many below each other

@@ -11,7 +11,7 @@ from facenn.config import FitConfig
 from facenn.steps.project import Project, choose_device
 
 if TYPE_CHECKING:  # the step imports torch
-    from facenn.steps.photos import Fitter
+    from facenn.steps.fit import Fitter
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def shared_fitter(opening: Opening) -> Iterator["Fitter"]:
     Threads share it by the method imitator. By the method engine, whose processes belong to one fit at a time, each
     waits for its turn.
     """
-    from facenn.steps.photos import open_fitter
+    from facenn.steps.fit import open_fitter
 
     with _held.draws if opening.config.method == "engine" else nullcontext():
         with _held.opens:

@@ -60,7 +60,7 @@ def fit_photo(photo: str, face: Number = 0, model: Alias = "champion", version: 
     out = RUNS / folder_name(name or f"{path.stem}-{datetime.now():%Y%m%d-%H%M%S-%f}")
     project = Project.here()
     file = model_file(config, model, version, project)
-    from facenn.steps.photos import open_fitter
+    from facenn.steps.fit import open_fitter
 
     log, device = get_run_logger(), choose_device()
     log.info("fitting %s by the method %s into %s", photo, config.method, out)

@@ -22,7 +22,7 @@ from flows.limits import gpu_slot
 from flows.orphans import alive
 
 if TYPE_CHECKING:  # the step imports torch
-    from facenn.steps.photos import Job, Outcome
+    from facenn.steps.fit import Job, Outcome
 
 
 class BatchError(FacennError, RuntimeError):
@@ -71,7 +71,7 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
     project = Project.here()
     file = model_file(config, model, version, project)
     opening = Opening(config, file.resolve() if file else None, project.resolved())
-    from facenn.steps.photos import claim_summary, folder_jobs, summarise
+    from facenn.steps.folder import claim_summary, folder_jobs, summarise
 
     claim_summary(out / "summary.json")
     jobs = folder_jobs(folder, out)
@@ -81,7 +81,7 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
         futures = [runner.submit(fit_batch, {"jobs": batch, "opening": opening}) for batch in batches]
         outcomes = _gather(futures, Progress(len(batches), key="fit-progress", description=f"Batches of {folder.name}"))
     summarise(out / "summary.json", outcomes)
-    from facenn.steps.photos import FitReport, Refusal
+    from facenn.steps.fit import FitReport, Refusal
 
     fitted = [o for o in outcomes if isinstance(o, FitReport)]
     refused = [o for o in outcomes if isinstance(o, Refusal)]

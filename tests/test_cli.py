@@ -13,7 +13,7 @@ import torch
 from facenn import cli
 from facenn.config import FitConfig
 from facenn.networks.checkpoints import load_imitator
-from facenn.steps.photos import FitReport
+from facenn.steps.fit import FitReport
 from facenn.steps.registry import log_fit
 from facenn.tracking import local_store, mark, registered
 
@@ -111,8 +111,8 @@ def test_evaluate_measures_what_training_held_out(run: Callable[..., str], proje
     assert "champion: the champion imitator-portrait.safetensors stays" in printed
 
 
-def test_evaluate_measures_any_imitator_on_fresh_faces(run: Callable[..., str], project: Path) -> None:
-    printed = run("evaluate", "--model", "candidate", "--character", "portrait", "--count", "1", "--seed", "7",
+def test_measure_takes_any_imitator_to_fresh_faces(run: Callable[..., str], project: Path) -> None:
+    printed = run("measure", "--model", "candidate", "--character", "portrait", "--count", "1", "--seed", "7",
                   "--out", "measures/candidate.json", "--device", "cpu")
     measured = json.loads((project / "measures/candidate.json").read_text())
     assert (measured["model"], measured["seed"], measured["faces"]) == ("imitator-portrait-1.safetensors", 7, 1)
@@ -239,10 +239,9 @@ def test_cli_answers_for_help_without_heavy_libraries() -> None:
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--track-photo"), "expected --track with --track-photo"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "guess"), "method: Input should be 'imitator' or"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--device", "abacus"), "expected a device such as cpu or cuda"),
-    (("evaluate", "--count", "2", "--character", "nobody"), "expected one of the embedded characters"),
-    (("evaluate", "--count", "2", "--model", "9"), "expected 9 of imitator-portrait in sqlite:"),
-    (("evaluate", "--count", "2", "--no-promote"), "expected no --count with --promote"),
-    (("evaluate", "--seed", "2"), "expected --count with --seed"),
+    (("measure", "--count", "2", "--character", "nobody"), "expected one of the embedded characters"),
+    (("measure", "--count", "2", "--model", "9"), "expected 9 of imitator-portrait in sqlite:"),
+    (("measure", "--count", "0"), "expected a --count of 1 face or more, got 0"),
     (("evaluate", "--model", "champion"), "expected the result folder of a training with --model, got champion"),
     (("validate", "--params", "nowhere.yaml"), "nowhere.yaml"),
     (("build-head", "nowhere.whl"), "nowhere.whl"),

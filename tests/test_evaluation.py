@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from facenn.dataset import Faces
 from facenn.engine.looks import LABELS
 from facenn.engine.renderer import Engine, Render
-from facenn.evaluation import PARTS, Pair, drawn_by, find_landmarks, held_out, likeness, measure_gap, recovery
+from facenn.evaluation import PARTS, Pair, drawn_by, held_out, likeness, measure_gap, recovery
 from facenn.exchange.renders import RendersFolder, write_table
 from facenn.images import read_image, to_tensor, write_pixels
 from facenn.networks.frozen import Frozen
@@ -149,4 +149,4 @@ def test_likeness_of_a_picture_without_a_face_is_unknown(
 
 
 def test_find_landmarks_needs_a_face_in_every_picture(astronaut: Tensor, frozen: Frozen) -> None:
-    assert find_landmarks(torch.stack([astronaut, torch.zeros_like(astronaut)]), frozen.finder) is None
+    assert frozen.finder.find(torch.stack([astronaut, torch.zeros_like(astronaut)])) is None

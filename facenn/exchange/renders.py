@@ -8,6 +8,7 @@
 The table is written last, so a folder that has one is whole.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,13 @@ class RendersFolder:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def digest(self) -> str:
+        """What tells two folders apart: SHA-256 of the parameters, and of the first and last picture."""
+        digest = hashlib.sha256((self.path / TABLE_FILE).read_bytes())
+        for i in (0, len(self) - 1):
+            digest.update(self.image_path(i).read_bytes())
+        return digest.hexdigest()
 
     def image_path(self, i: int) -> Path:
         """The picture of face ``i``: its PNG if that is the one that exists, else its JPEG."""

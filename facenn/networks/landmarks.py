@@ -97,6 +97,17 @@ class FaceFinder:
         points, presence = self._mesh(pictures, squares)
         return self._with_irises(pictures, points), presence
 
+    @torch.no_grad()
+    def find(self, pictures: Tensor) -> Tensor | None:
+        """Landmarks of the best face in each of (B, 3, H, W) pictures, (B, 478, 3); None when one shows no face."""
+        squares = []
+        for picture in pictures:
+            faces = self.detect(picture)
+            if not faces:
+                return None
+            squares.append(self.settle(picture, faces[:1])[0])
+        return self.landmarks(pictures, torch.stack(squares))[0]
+
     def _mesh(self, pictures: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
         points, presence = self.facemesh(crop(pictures, squares, self.facemesh.size))
         return moved(points.reshape(len(squares), 468, 3), squares), presence.reshape(-1).sigmoid()

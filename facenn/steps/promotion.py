@@ -1,24 +1,17 @@
 """Whether an evaluated Imitator becomes its character's champion: better on renders that neither learned from."""
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
 
 from facenn.dataset import Faces, Rows
 from facenn.evaluation import HeldOut, held_out
 from facenn.exchange.renders import RendersFolder
-from facenn.files import replace_text
 from facenn.networks.checkpoints import load_imitator, schema_difference
 from facenn.networks.imitator import Imitator
-from facenn.schema import ParameterSchema, Vector
+from facenn.schema import ParameterSchema
 from facenn.steps.project import Project
+from facenn.steps.record import SEEN_FILE, unseen
 from facenn.steps.registry import model_name, shipped
 from facenn.tracking import CHAMPION, Registered, fetch, mark, registered
-
-SEEN_FILE = "seen.txt"  # beside a registered Imitator: the faces it learned from
 
 
 @dataclass(frozen=True)
@@ -80,11 +73,6 @@ def challenge(imitator: Imitator, folder: RendersFolder, rows: Rows, *, version:
     return contest
 
 
-def write_seen(path: Path, folder: RendersFolder, rows: Rows) -> None:
-    """Write which faces a training learned from: a line per face that tells its parameters from others'."""
-    replace_text(path, "".join(f"{print_}\n" for print_ in _prints(folder.parameters[rows])))
-
-
 def _compare(imitator: Imitator, folder: RendersFolder, rows: Rows, own: Registered | None,
              reigning: Registered | None, project: Project) -> Contest:
     if reigning is not None and reigning == own:
@@ -98,7 +86,7 @@ def _compare(imitator: Imitator, folder: RendersFolder, rows: Rows, own: Registe
         device=next(imitator.parameters()).device)
     if difference := schema_difference(folder.schema, schema):
         return _other_schema(name, schema, folder.schema, difference)
-    fresh = rows if reigning is None else _unseen(folder, rows, _seen(project, reigning))
+    fresh = rows if reigning is None else unseen(folder, rows, _seen(project, reigning))
     if len(fresh) == 0:
         return _undecided(name, promoted=False, verdict=f"the champion {name} stays: it learned from every render "
                           "that is held out now, so the two cannot be compared fairly")
@@ -133,13 +121,3 @@ def _unchanged(contest: Contest, verdict: str) -> Contest:
 def _seen(project: Project, model: Registered) -> set[str]:
     file = fetch(project.tracking, model, project.fetched, beside=SEEN_FILE)
     return set(file.read_text(encoding="utf-8").split())
-
-
-def _unseen(folder: RendersFolder, rows: Rows, seen: set[str]) -> Rows:
-    prints = _prints(folder.parameters[rows])
-    return np.array([row for row, print_ in zip(rows, prints, strict=True) if print_ not in seen], np.int64)
-
-
-def _prints(vectors: Vector) -> Sequence[str]:
-    """Eight letters per face; of a hundred thousand faces, two by chance share theirs, which leaves out one more."""
-    return [hashlib.sha256(vector.tobytes()).hexdigest()[:8] for vector in vectors]

@@ -15,7 +15,7 @@ from facenn.steps.project import Project
 from facenn.tracking import CHAMPION, Registered, fetch, log_run, model_names, registered
 
 if TYPE_CHECKING:  # its module loads the networks
-    from facenn.steps.photos import FitReport
+    from facenn.steps.fit import FitReport
 
 FITS = "fits"  # the experiment
 DRAWN = ("parameters.json", "engine.png", "imitator.png", "losses.png")  # what a fit made; no byte of the photo

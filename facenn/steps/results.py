@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from facenn.arrays import Pixels
 from facenn.config import FitConfig
 from facenn.errors import ConfigError
 from facenn.evaluation import Likeness
@@ -16,9 +17,9 @@ from facenn.files import replace_text
 from facenn.images import write_pixels
 from facenn.report.curves import plot_curves, write_losses_csv
 from facenn.report.page import write_report
-from facenn.report.summary import FitSummary, Measure, Pixels, dlib_measure, sface_measure
+from facenn.report.summary import FitSummary, Measure, dlib_measure, sface_measure
 from facenn.schema import ParameterSchema, Vector
-from facenn.steps.searchers import Found
+from facenn.steps.methods import Found
 
 LAST = "measures.json"
 ALWAYS = ("parameters.json", "model.bytes", "photo.png", "losses.csv", "losses.png", "report.html")

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.likeness import chosen_people, find_people, fit_person, score, table
 from facenn.errors import FormatError, MissingFileError, PhotoError
-from facenn.steps.photos import FitReport, Fitter, Job, Refusal
+from facenn.steps.fit import FitReport, Fitter, Job, Refusal
 
 
 def photos(folder: Path, *names: str) -> Path:

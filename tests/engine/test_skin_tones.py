@@ -8,7 +8,6 @@ from torch import Tensor
 
 from facenn.alignment import find_faces
 from facenn.engine.renderer import Engine
-from facenn.evaluation import find_landmarks
 from facenn.images import read_image, to_tensor
 from facenn.networks.frozen import Frozen
 from facenn.schema import ParameterSchema
@@ -40,7 +39,7 @@ def test_tone_and_warmth_reach_the_skin_of_real_people(london: Path, small_engin
         for warmth in (0.0, 0.5, 1.0):
             vector = portrait.from_named(neutral | {"skin.tone": float(tone), "skin.warmth": warmth})
             picture = to_tensor(small_engine.draw(vector).picture)
-            points = find_landmarks(picture[None], frozen.finder)
+            points = frozen.finder.find(picture[None])
             assert points is not None
             drawn.append(skin_colour(picture, points[0].numpy()))
     real, reach = np.stack(photos), np.stack(drawn)

@@ -5,11 +5,11 @@ from threading import Barrier
 
 import pytest
 
-import facenn.steps.photos
+import facenn.steps.fit
 from facenn.config import FitConfig
 from facenn.errors import ConfigError, MissingFileError, PhotoError
 from facenn.evaluation import Likeness
-from facenn.steps.photos import FitReport, Job, Outcome, Refusal
+from facenn.steps.fit import FitReport, Job, Outcome, Refusal
 from facenn.steps.project import Project
 from flows.fitters import close_fitter
 from flows.folders import BatchError, fit_folder
@@ -52,7 +52,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Three photos, and the shipped Imitator below the current folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(facenn.steps.photos, "open_fitter", StubFitter.open)
+    monkeypatch.setattr(facenn.steps.fit, "open_fitter", StubFitter.open)
     monkeypatch.setattr(StubFitter, "opened", [], raising=False)
     shipped = tmp_path / "data/pretrained/imitator-portrait.safetensors"
     shipped.parent.mkdir(parents=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from prefect.exceptions import ParameterTypeError
 
-import facenn.steps.photos
+import facenn.steps.fit
 from facenn.config import FitConfig
 from facenn.errors import ConfigError, MissingFileError
 from facenn.evaluation import Likeness
-from facenn.steps.photos import FitReport
+from facenn.steps.fit import FitReport
 from facenn.steps.project import Project
 from flows.artifacts import fit_markdown
 from flows.fitting import fit_photo
@@ -55,7 +55,7 @@ def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_fit_photo_shows_photo_and_engine_picture_in_an_artifact(
         photo: Path, prefect_server: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(facenn.steps.photos, "open_fitter", StubFitter.opened)
+    monkeypatch.setattr(facenn.steps.fit, "open_fitter", StubFitter.opened)
     with caplog.at_level(logging.INFO, logger="prefect.flow_runs"):
         folder = fit_photo(str(photo), config=FitConfig(steps=40))
     assert Path(folder).parent == Path("runs")

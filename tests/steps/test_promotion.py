@@ -16,7 +16,8 @@ from facenn.networks.dcgan import Dcgan
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema, Slider
 from facenn.steps.project import Project
-from facenn.steps.promotion import SEEN_FILE, Contest, challenge, write_seen
+from facenn.steps.promotion import Contest, challenge
+from facenn.steps.record import SEEN_FILE, write_seen
 from facenn.steps.registry import model_name
 from facenn.tracking import mark, registered, training_run
 

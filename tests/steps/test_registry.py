@@ -11,7 +11,7 @@ from facenn.errors import ConfigError, MissingFileError
 from facenn.evaluation import Likeness
 from facenn.networks.checkpoints import load_imitator
 from facenn.schema import Choice, ParameterSchema, Slider
-from facenn.steps.photos import FitReport
+from facenn.steps.fit import FitReport
 from facenn.steps.project import Project
 from facenn.steps.registry import characters, choose_model, log_fits, model_name, schema_digest, shipped
 from facenn.tracking import local_store, mark, registered, training_run

@@ -1,7 +1,7 @@
 """The two ways to search for the parameters of a face, opened for many photos: through an Imitator, on the engine."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 import facenn.fitting
 from facenn.alignment import AlignedFace
+from facenn.arrays import Log, Pixels, Progress
 from facenn.config import FitConfig
 from facenn.engine.characters import CHARACTERS, character
 from facenn.engine.generation import engine_digest
@@ -31,12 +32,8 @@ from facenn.fitting.target import Target, see
 from facenn.images import to_pixels
 from facenn.networks.checkpoints import load_imitator, schema_difference
 from facenn.networks.frozen import RECOGNITION, Frozen
-from facenn.report.summary import Pixels
 from facenn.schema import ParameterSchema, Vector
 from facenn.steps.project import Project
-
-Log = Callable[[int, Mapping[str, float]], None]
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,12 @@
-"""Stages that make and judge renders: render, validate."""
+"""The stage render: random faces, drawn by the embedded engine into a renders folder."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from facenn.config import RenderConfig, ValidateConfig
+from facenn.config import RenderConfig
 from facenn.engine.characters import character
 from facenn.engine.generation import generate
 from facenn.exchange.renders import TABLE_FILE, RendersFolder, write_table
-from facenn.expectations import ValidationReport
-from facenn.expectations import validate as judge_folder
 
 
 def render(config: RenderConfig, out: Path, *, replace: bool, progress: Callable[[int], None]) -> RendersFolder:
@@ -25,12 +23,3 @@ def render(config: RenderConfig, out: Path, *, replace: bool, progress: Callable
                               workers=config.workers, labels=config.labels, replace=replace, progress=progress)
     write_table(out, character(config.character).schema, names, vectors)
     return RendersFolder.open(out)
-
-
-def validate(config: ValidateConfig, renders: Path, out: Path) -> ValidationReport:
-    """Judge a renders folder by its schema; writes validation.json, validation.md and data_docs/ into ``out``.
-
-    Raises:
-        ValidationError: what the renders are not, after the reports are written.
-    """
-    return judge_folder(renders, out, min_rows=config.min_rows)

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from facenn.arrays import Pixels
 from facenn.engine.inspection import STOPS, VISIBLE, Strip, strips
 from facenn.engine.renderer import Engine
 from facenn.files import replace_text
 from facenn.images import write_pixels
 from facenn.report.sheet import contact_sheet
-from facenn.report.summary import Pixels
 
 CELL = 256  # pixels of a picture on a sheet
 COLUMNS = 2 * len(STOPS)

@@ -6,7 +6,7 @@ import pytest
 from facenn.engine.characters import character
 from facenn.errors import ConfigError
 from facenn.images import read_pixels
-from facenn.steps.inspection import COLUMNS, inspect
+from facenn.steps.inspect import COLUMNS, inspect
 
 
 def test_inspect_writes_a_sheet_per_group_and_ranks_the_sliders(tmp_path: Path) -> None:

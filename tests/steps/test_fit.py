@@ -14,7 +14,7 @@ from facenn.networks.checkpoints import load_imitator, save_imitator
 from facenn.networks.dcgan import Dcgan
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema
-from facenn.steps.photos import open_fitter
+from facenn.steps.fit import open_fitter
 from facenn.steps.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,63 +1,36 @@
-"""Stages that make and measure an Imitator: train, evaluate."""
+"""The stage train: an Imitator learns to draw like the engine."""
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from facenn.config import EvaluateConfig, FitConfig, TrainConfig
+from facenn.arrays import Log
+from facenn.config import TrainConfig
 from facenn.dataset import AVERAGED, Faces, Split, fits, split
-from facenn.errors import ConfigError, FormatError
-from facenn.evaluation import HeldOut, Recovery, find_landmarks, held_out, recovery
-from facenn.exchange.renders import TABLE_FILE, RendersFolder
+from facenn.errors import CheckpointError, FormatError
+from facenn.exchange.renders import RendersFolder
 from facenn.files import replace_text
-from facenn.images import to_tensor, write_image, write_pixels
+from facenn.images import to_tensor, write_image
 from facenn.networks.architectures import build
-from facenn.networks.checkpoints import adopt_weights, load_imitator, save_imitator
-from facenn.networks.frozen import Frozen, load_finder, load_frozen
-from facenn.networks.imitator import Imitator
+from facenn.networks.checkpoints import adopt_weights, save_imitator
+from facenn.networks.frozen import load_finder
 from facenn.networks.landmarks import FaceFinder
 from facenn.ranks import Ranks, joined
 from facenn.report.curves import plot_curves, write_losses_csv
-from facenn.steps.measures import fit_renders
-from facenn.steps.pictures import side_by_side, slide
 from facenn.steps.project import Project, experiment_tags
-from facenn.steps.promotion import SEEN_FILE, Contest, challenge, write_seen
 from facenn.steps.provenance import memory, run_name, source_tags
+from facenn.steps.record import MODEL_FILE, RECORD_FILE, SEEN_FILE, TrainingRecord, write_seen
 from facenn.steps.registry import model_name, schema_digest
-from facenn.steps.states import state_file
-from facenn.tracking import log_evaluation, training_run
+from facenn.steps.sheets import slide
+from facenn.tracking import training_run
 from facenn.training import TrainingResult
 from facenn.training import train as run_training
 
-MODEL_FILE = "imitator.safetensors"
-RUN_FILE = "training.json"
-FIGURES_FILE = "metrics.json"
 FRAMED = 24  # renders whose landmarks are averaged into the framing of the engine
-SHOWN = 6
-
-Log = Callable[[int, Mapping[str, float]], None]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What an evaluation measured.
-
-    Attributes:
-        held_out: the Imitator against the engine.
-        recovery: fits of held-out renders against their parameters; None when none was asked for, or when
-            the networks find no face in them.
-        champion: the Imitator against the champion of its character.
-    """
-
-    held_out: HeldOut
-    recovery: Recovery | None
-    champion: Contest
 
 
 def train(config: TrainConfig, renders: Path, out: Path, *, project: Project, device: str, log: Log) -> TrainingResult:
@@ -92,7 +65,7 @@ def _train(config: TrainConfig, renders: Path, out: Path, project: Project, devi
         adopt_weights(imitator, folder.schema, Path(config.start_from))
     else:
         imitator.start_from(faces.mean_picture(parts.training[:AVERAGED]))
-    digest = _digest(folder)
+    digest = folder.digest()
     state = state_file(project.trainings, config, digest, processes=ranks.count)
     learn = partial(
         run_training, imitator, faces, parts, steps=config.steps, batch_size=config.batch_size, peak=config.peak,
@@ -131,9 +104,8 @@ def _train(config: TrainConfig, renders: Path, out: Path, project: Project, devi
             plot_curves(out / "curves.png", history.columns())
             for name, columns in history.curves().items():
                 write_losses_csv(out / f"{name}.csv", columns)
-    facts = {"mlflow_run": run.run_id, "model_version": version, "renders_sha256": digest,
-             "validation_error": result.validation_error, "held_out": [folder.names[i] for i in parts.validation]}
-    replace_text(out / RUN_FILE, json.dumps(facts, indent=1) + "\n")
+    TrainingRecord(run.run_id, version, digest, result.validation_error,
+                   tuple(folder.names[i] for i in parts.validation)).write(out / RECORD_FILE)
     state.unlink(missing_ok=True)
     _course(state).unlink(missing_ok=True)
     return result
@@ -172,85 +144,6 @@ class History:
                 for curve, logged in names.items()}
 
 
-def evaluate(config: EvaluateConfig, fit_config: FitConfig, renders: Path, model: Path, out: Path, *, project: Project,
-             device: str, log: Log) -> Evaluation:
-    """Measure an Imitator on the renders that its training held out.
-
-    Writes ``evaluation.json``, of that ``metrics.json`` (the figures that runs are compared by) and ``held_out.png``
-    (engine | Imitator | difference) into ``out``, adds the figures to the training's MLflow run, and makes the Imitator
-    its character's champion if it is the better one.
-
-    Args:
-        config: how many renders to fit again, and whether the better one becomes champion.
-        fit_config: how to fit them.
-        renders: the folder that the Imitator was trained on.
-        model: result folder of ``train``.
-        out: result folder.
-        project: where the frozen networks and the MLflow store are.
-        device: where to compute.
-        log: called with the step of the fits.
-    """
-    folder = RendersFolder.open(renders)
-    imitator, _ = load_imitator(model / MODEL_FILE, device=device, expect=folder.schema)
-    run_id, version, digest, names = _training_facts(model / RUN_FILE)
-    if digest != _digest(folder):
-        raise ConfigError(f"{model}: expected the renders that this Imitator was trained on, {renders} holds others")
-    rows = np.array([folder.names.index(name) for name in names])
-    faces = Faces(folder, resolution=imitator.resolution)
-    measured = held_out(imitator, faces, rows)
-    found = None
-    if config.recovered:
-        found = _recover(config, fit_config, folder, rows, imitator, load_frozen(project.pretrained, device), log)
-    contest = challenge(imitator, folder, rows, version=version, run_id=run_id, promote=config.promote,
-                        project=project)
-    evaluation = Evaluation(measured, found, contest)
-    replace_text(out / "evaluation.json", json.dumps(asdict(evaluation), indent=1) + "\n")
-    figures = summary(evaluation)
-    replace_text(out / FIGURES_FILE, json.dumps({n: round(v, 6) for n, v in figures.items()}, indent=1) + "\n")
-    write_pixels(out / "held_out.png", _sheet(imitator, faces, rows[:SHOWN]))
-    log_evaluation(project.tracking, run_id, figures)
-    return evaluation
-
-
-def summary(evaluation: Evaluation) -> dict[str, float]:
-    """The figures of an evaluation that runs are compared by."""
-    held = evaluation.held_out
-    figures = {"held_out/l1": held.l1, "held_out/psnr": held.psnr, "held_out/ssim": held.ssim}
-    if evaluation.recovery is not None:
-        found = evaluation.recovery
-        figures["recovery/slider_error"] = float(np.mean(list(found.slider_error.values())))
-        figures["recovery/guess_error"] = float(np.mean(list(found.guess_error.values())))
-        figures |= {f"recovery/{name}": share for name, share in found.choice_accuracy.items()}
-    champion = evaluation.champion
-    measured = {"champion/l1": champion.l1, "champion/psnr": champion.psnr, "champion/ssim": champion.ssim}
-    return figures | {name: value for name, value in measured.items() if value is not None}
-
-
-def _recover(config: EvaluateConfig, fit_config: FitConfig, folder: RendersFolder, rows: np.ndarray, imitator: Imitator,
-             frozen: Frozen, log: Log) -> Recovery | None:
-    chosen = rows[: config.recovered]
-    pictures = (folder.read_pixels(int(i)) for i in chosen)
-    shown, found = fit_renders(pictures, imitator, folder.schema, frozen, fit_config, log)
-    return recovery(folder.schema, found, folder.parameters[chosen[shown]]) if shown else None
-
-
-def _digest(folder: RendersFolder) -> str:
-    """What tells two renders folders apart: parameters, and first and last picture for what drew them."""
-    digest = hashlib.sha256((folder.path / TABLE_FILE).read_bytes())
-    for i in (0, len(folder) - 1):
-        digest.update(folder.image_path(i).read_bytes())
-    return digest.hexdigest()
-
-
-def _training_facts(path: Path) -> tuple[str, str, str, list[str]]:
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        run_id, version, digest = (str(facts[key]) for key in ("mlflow_run", "model_version", "renders_sha256"))
-        return run_id, version, digest, [str(name) for name in facts["held_out"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"{path}: expected the record of a training, got {error}") from None
-
-
 def _course(state: Path) -> Path:
     """The course of a training so far, beside its state."""
     return state.with_suffix(".json")
@@ -268,7 +161,7 @@ def _frame(folder: RendersFolder, parts: Split, finder: FaceFinder) -> torch.Ten
     """(478, 2) mean landmarks of some renders in pixels: where the engine has its faces."""
     found = []
     for row in parts.training[:FRAMED]:
-        points = find_landmarks(to_tensor(folder.read_pixels(int(row)))[None], finder)
+        points = finder.find(to_tensor(folder.read_pixels(int(row)))[None])
         if points is not None:
             found.append(points[0, :, :2])
     if not found:
@@ -276,8 +169,27 @@ def _frame(folder: RendersFolder, parts: Split, finder: FaceFinder) -> torch.Ten
     return torch.stack(found).mean(0)
 
 
-def _sheet(imitator: Imitator, faces: Faces, rows: np.ndarray) -> np.ndarray:
-    parameters, pictures = faces.batch(rows)
-    with torch.no_grad():
-        drawn = imitator(parameters.to(next(imitator.parameters()).device)).cpu()
-    return side_by_side(pictures, drawn)
+def state_file(folder: Path, config: TrainConfig, digest: str, *, processes: int) -> Path:
+    """Where a training keeps its state, and finds it again after it was killed.
+
+    Any number of processes may go on with a training, as long as they show as many pictures per step together.
+
+    Args:
+        folder: of all states.
+        config: of the training.
+        digest: of its renders.
+        processes: how many train together.
+
+    Raises:
+        CheckpointError: the same training was begun by another number of processes.
+    """
+    settings = config.model_dump_json(exclude={"batch_size"}) + digest
+    name = hashlib.sha256(settings.encode()).hexdigest()[:16]
+    for path in sorted(folder.glob(f"{name}-*x*.pt")):
+        batch_size, others = map(int, path.stem.rpartition("-")[2].split("x"))
+        if batch_size * others == config.batch_size * processes:
+            return path
+        if batch_size == config.batch_size:
+            raise CheckpointError(f"{path}: expected to go on with {others} processes of {batch_size} pictures per "
+                                  f"step, got {processes}; move it away to start anew")
+    return folder / f"{name}-{config.batch_size}x{processes}.pt"

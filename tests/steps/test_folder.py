@@ -26,19 +26,10 @@ from facenn.evaluation import Likeness
 from facenn.images import read_pixels, to_pixels, write_pixels
 from facenn.networks.frozen import Frozen
 from facenn.schema import ParameterSchema
-from facenn.steps.photos import (
-    FitReport,
-    Fitter,
-    Job,
-    Outcome,
-    Refusal,
-    fit_folder,
-    folder_jobs,
-    open_fitter,
-    summarise,
-)
+from facenn.steps.fit import FitReport, Fitter, Job, Outcome, Refusal, open_fitter
+from facenn.steps.folder import fit_folder, folder_jobs, summarise
+from facenn.steps.methods import Found, Log
 from facenn.steps.project import Project
-from facenn.steps.searchers import Found, Log
 
 ROOT = Path(__file__).resolve().parents[2]
 PRETRAINED, PHOTO = ROOT / "data/pretrained", ROOT / "data/photos/astronaut.jpg"

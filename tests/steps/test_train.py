@@ -4,7 +4,7 @@ import pytest
 
 from facenn.config import TrainConfig
 from facenn.errors import CheckpointError
-from facenn.steps.states import state_file
+from facenn.steps.train import state_file
 
 
 def begun(folder: Path, batch_size: int, processes: int) -> Path:

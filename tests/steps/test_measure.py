@@ -15,8 +15,8 @@ from facenn.images import read_pixels, to_tensor
 from facenn.networks.checkpoints import save_imitator
 from facenn.networks.dcgan import Dcgan
 from facenn.schema import ParameterSchema
-from facenn.steps import measures as module
-from facenn.steps.measures import Fresh, Measures, measure
+from facenn.steps import measure as module
+from facenn.steps.measure import Fresh, Measures, measure
 
 PRETRAINED = Path(__file__).resolve().parents[2] / "data" / "pretrained"
 

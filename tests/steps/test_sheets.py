@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from facenn.steps.pictures import FACES, SIDE, side_by_side, slide
+from facenn.steps.sheets import FACES, SIDE, side_by_side, slide
 
 
 def grey(pixels: np.ndarray, x: int, y: int) -> int:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from facenn.arrays import Log
 from facenn.config import FitConfig
 from facenn.engine.characters import character
 from facenn.engine.people import sample
 from facenn.engine.renderer import Engine
 from facenn.errors import ConfigError
-from facenn.evaluation import Gap, Pair, drawn_by, find_landmarks, measure_gap
+from facenn.evaluation import Gap, Pair, drawn_by, measure_gap
 from facenn.files import replace_text
 from facenn.fitting.critic import backdrop
 from facenn.fitting.descent import fit
@@ -26,14 +27,12 @@ from facenn.networks.checkpoints import load_imitator
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema, Vector
-from facenn.steps.pictures import side_by_side
-from facenn.steps.searchers import weights_of
+from facenn.steps.methods import weights_of
+from facenn.steps.sheets import side_by_side
 
 FRESH = 1  # keeps these faces apart from those of ``facenn render``, whatever its seed
 SHOWN = 6
 DECIMALS = 6  # of the written figures
-
-Log = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def measure(model: Path, out: Path, fresh: Fresh, fit_config: FitConfig, *, pret
     """
     schema = character(fresh.character).schema
     if out.suffix != ".json":
-        raise ConfigError(f"expected a .json file to write with --count, got {out}")
+        raise ConfigError(f"expected a .json file to write, got {out}")
     imitator, _ = load_imitator(model, device=device, expect=schema)
     engine, frozen = Engine(fresh.character), load_frozen(pretrained, device)
     shown: list[Pair] = []
@@ -160,7 +159,7 @@ def fit_renders(pictures: Iterable[NDArray[np.uint8]], imitator: Imitator, schem
     device, seen = next(imitator.parameters()).device, []
     for number, pixels in enumerate(pictures):
         picture = to_tensor(pixels).to(device)
-        points = find_landmarks(picture[None], frozen.finder)
+        points = frozen.finder.find(picture[None])
         if points is not None:
             seen.append((number, picture, points[0]))
     if not seen:

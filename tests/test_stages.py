@@ -1,0 +1,99 @@
+"""Each stage of dvc.yaml depends on the code that makes its result, found by following imports from its command."""
+
+import ast
+import functools
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+# Nothing in these changes what a stage computes: words, types, files' names, where a project keeps things, what MLflow
+# shows, how processes end. Options are dependencies of their own, by their values in params.yaml.
+IMMATERIAL = {"arrays", "config", "errors", "files", "processes", "tracking", "steps/project", "steps/provenance",
+              "steps/registry"}
+# How a training, or the report of a fit, is shown: a new sentence there must not train a network again.
+SHOWN = {"train": {"report", "steps/sheets"}}
+
+
+def imports(tree: ast.AST) -> set[Path]:
+    """Files of the package that some code imports, anywhere in it but for the sake of types."""
+    for_types = [block for block in ast.walk(tree)
+                 if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test)]
+    typing = {id(node) for block in for_types for node in ast.walk(block)}
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in typing:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "facenn":
+                stem = ROOT / Path(*name.split("."))
+                found |= {file for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file()}
+    return found
+
+
+@functools.cache
+def imports_of(path: Path) -> set[Path]:
+    return imports(ast.parse(path.read_text()))
+
+
+def closure(files: set[Path]) -> set[Path]:
+    """Files and all that they import, directly or not, without packages' own files, which hold no code."""
+    found, waiting = set[Path](), [*files]
+    while waiting:
+        current = waiting.pop()
+        if current not in found:
+            found.add(current)
+            waiting += imports_of(current)
+    return {file for file in found if file.name != "__init__.py"}
+
+
+def command(stage: str) -> ast.FunctionDef:
+    tree = ast.parse((ROOT / "facenn/cli.py").read_text())
+    return next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == stage)
+
+
+def decisive(stage: str) -> set[str]:
+    """Names of the files, without suffix and relative to the package, that decide the result of a stage."""
+    files = closure(imports(command(stage)))
+    names = {str(file.relative_to(ROOT / "facenn").with_suffix("")) for file in files}
+    left_out = IMMATERIAL | SHOWN.get(stage, set())
+    return {name for name in names if name not in left_out and name.split("/")[0] not in left_out}
+
+
+def listed(stage: str) -> set[str]:
+    deps = (dep for dep in STAGES[stage]["deps"] if dep.startswith("facenn/"))
+    return {dep.removeprefix("facenn/").removesuffix(".py") for dep in deps}
+
+
+def test_every_stage_is_a_command_with_a_file_of_its_name() -> None:
+    for stage, definition in STAGES.items():
+        assert definition["cmd"].split()[:2] == ["facenn", stage]
+        assert f"steps/{stage}" in decisive(stage)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_all_code_that_decides_its_result(stage: str) -> None:
+    rooms = listed(stage)
+    missing = {name for name in decisive(stage) if name not in rooms and not any(
+        name.startswith(f"{room}/") for room in rooms)}
+    assert sorted(missing) == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_no_code_that_it_does_not_run(stage: str) -> None:
+    names = decisive(stage)
+    idle = {dep for dep in listed(stage) if dep not in names and not any(name.startswith(f"{dep}/") for name in names)}
+    assert sorted(idle) == []
+
+
+def test_editing_a_stage_leaves_the_training_alone() -> None:
+    others = {f"steps/{stage}" for stage in STAGES} - {"steps/train"}
+    assert not others & decisive("train")
