@@ -25,16 +25,16 @@ import torch
 from numpy.typing import NDArray
 
 from facenn.alignment import AlignedFace, align, find_faces
-from facenn.config import FitConfig
+from facenn.config import EngineFitConfig, FitConfig
 from facenn.engine.generation import engine_digest
 from facenn.engine.renderer import Engine
 from facenn.errors import FacennError, FormatError, MissingFileError, PhotoError
 from facenn.files import replace_text
-from facenn.fitting.comparison import superimposed
-from facenn.fitting.library import Library, library_folder, load_library
-from facenn.fitting.sight import MESH
+from facenn.fitting.engine.library import Library, library_folder, load_library
+from facenn.fitting.engine.residuals import superimposed
 from facenn.images import read_image, read_pixels, to_tensor, write_pixels
 from facenn.networks.frozen import Frozen, load_frozen
+from facenn.perception.observation import MESH
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
 from facenn.steps.fit import Fitter, Job, Refusal, open_fitter
@@ -162,9 +162,9 @@ def _judged(picture: torch.Tensor, points: torch.Tensor, frozen: Frozen) -> Arra
 def nearest_people(aligned: AlignedFace, library: Library, frozen: Frozen) -> dict[str, int]:
     """Who of the library is nearest to a photo, by each of two measures."""
     embedding = frozen.views[0].embed(aligned.picture[None], aligned.landmarks[None])[0].numpy()
-    points = superimposed(library.sights.points[:, :MESH], (aligned.landmarks[:MESH, :2] / 512).numpy())
+    points = superimposed(library.observations.points[:, :MESH], (aligned.landmarks[:MESH, :2] / 512).numpy())
     apart = np.square(points - (aligned.landmarks[:MESH, :2] / 512).numpy()).sum((1, 2))
-    return {NEAREST: int((library.sights.embedding @ embedding).argmax()),
+    return {NEAREST: int((library.observations.embedding @ embedding).argmax()),
             "nearest by landmarks": int(apart.argmin())}
 
 
@@ -215,9 +215,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--people", help="names of those to fit, with commas; default: everybody")
     parser.add_argument("--method", choices=("engine", "imitator"), default="engine")
     parser.add_argument("--model", type=Path, help="Imitator file, for that method; default: the shipped one")
-    parser.add_argument("--rounds", type=int, default=defaults.rounds)
-    parser.add_argument("--library", type=int, default=defaults.library)
-    parser.add_argument("--workers", type=int, default=defaults.workers)
+    parser.add_argument("--rounds", type=int, default=defaults.engine.rounds)
+    parser.add_argument("--library", type=int, default=defaults.engine.library)
+    parser.add_argument("--workers", type=int, default=defaults.engine.workers)
     parser.add_argument("--out", type=Path, default=RUNS / "likeness", help="outside of what git tracks")
     return parser.parse_args()
 
@@ -226,12 +226,15 @@ def measure(options: argparse.Namespace) -> None:
     """Fit, judge, and write table, figures and sheet."""
     everybody = find_people(options.folder)
     people = chosen_people(everybody, options.people)
-    config = FitConfig(method=options.method, rounds=options.rounds, library=options.library, workers=options.workers)
+    config = FitConfig(method=options.method, engine=EngineFitConfig(
+        rounds=options.rounds, library=options.library, workers=options.workers))
     project = Project.here()
     frozen, out = load_frozen(project.pretrained), options.out / options.method
     library = load_library(library_folder(project.libraries, config.character, seed=config.seed), config.character,
-                           project.pretrained.resolve(), count=config.library, seed=config.seed, workers=config.workers,
-                           progress=lambda done: print(f"library: {done} of {config.library} people", file=sys.stderr))
+                           project.pretrained.resolve(), count=config.engine.library, seed=config.seed,
+                           workers=config.engine.workers,
+                           progress=lambda done: print(f"library: {done} of {options.library} people",
+                                                       file=sys.stderr))
     engine, frame = Engine(config.character), torch.from_numpy(library.frame) * 512
     gallery = np.stack([judged_photo(p.other, frozen) for p in everybody])
     neutral = engine.draw(engine.schema.neutral()).picture

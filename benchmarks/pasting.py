@@ -25,11 +25,11 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from benchmarks.likeness import find_people, judged_photo, judged_render
 from facenn.errors import FacennError, MissingFileError, PhotoError
 from facenn.files import replace_text
-from facenn.fitting.face import FACE_OVAL
-from facenn.fitting.sight import MESH
 from facenn.images import SIDE, read_pixels, to_tensor, write_pixels
 from facenn.networks.frozen import load_frozen
 from facenn.networks.landmarks import FaceFinder
+from facenn.perception.cells import FACE_OVAL
+from facenn.perception.observation import MESH
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
 from facenn.steps.project import RUNS, Project

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facenn.config import PARAMS, Params, Section, load_params
+from facenn.config import PARAMS, Option, Params, load_params, options_of
 from facenn.errors import ConfigError, FacennError, MissingFileError, ProgramError
 from facenn.steps.project import MODELS, RENDERS, REPORTS, RUNS, UNITY, Project, choose_device
 
@@ -57,13 +57,14 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _option(model: type[Section], name: str) -> Any:
+def _option(option: Option) -> Any:
     """The annotation of the option that stands for a field; its bounds are checked by the model."""
-    field = model.model_fields[name]
+    field = option.field
+    room = f"{option.path[0].capitalize()}: " if len(option.path) > 1 else ""
     kind: Any = field.annotation if field.annotation in (bool, int, float, str) else type(field.default)
     several = " (may be given several times)" if kind is tuple else ""
     return Annotated[(list[str] if kind is tuple else kind) | None, typer.Option(
-        help=f"{field.description}{several} [default here: params.yaml]", show_default=False)]
+        help=f"{room}{field.description}{several} [default here: params.yaml]", show_default=False)]
 
 
 def stage(run: Callable[..., None]) -> Callable[..., None]:
@@ -74,14 +75,14 @@ def stage(run: Callable[..., None]) -> Callable[..., None]:
             given comes from params.yaml.
     """
     name = run.__name__
-    model = type(Params().section(name))
+    options = options_of(type(Params().section(name)))
 
     def command(params: Path, **values: Any) -> None:
-        given = {field: values.pop(field) for field in model.model_fields}
+        given = {option: values.pop(option) for option in options}
         run(_params(params).with_section(name, given), **values)
 
     own = [_parameter(p.name, p.annotation, p.default) for p in inspect.signature(run).parameters.values()][1:]
-    fields = [_parameter(field, _option(model, field), None) for field in model.model_fields]
+    fields = [_parameter(name, _option(option), None) for name, option in options.items()]
     file = Annotated[Path, typer.Option(help="File of the options that are not given here")]
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [*own, *fields, _parameter("params", file, PARAMS)])
@@ -154,7 +155,7 @@ def evaluate(params: Params, renders: Path = RENDERS,
     if not model.is_dir():
         raise ConfigError(f"expected the result folder of a training with --model, got {model}; facenn measure takes "
                           "any Imitator")
-    with _bar("recovering", params.fit.steps) as bar:
+    with _bar("recovering", params.fit.imitator.steps) as bar:
         found = step(params.evaluate, params.fit, renders, model, out, project=Project.here(),
                      device=choose_device(device), log=bar)
     print(_table(summary(found)))
@@ -350,11 +351,10 @@ def _fitter(params: Params, model: Path | None, project: Project, device: str | 
 
     config = params.fit
     with ExitStack() as stack:
-        with _bar("drawing the library, once", config.library) as people:
+        with _bar("drawing the library, once", config.engine.library) as people:
             fitter = stack.enter_context(open_fitter(config, model, project, device=choose_device(device),
                                                      progress=lambda done: people(done, {})))
-        total = config.steps if config.method == "imitator" else config.rounds
-        yield fitter, stack.enter_context(_bar("fitting", total))
+        yield fitter, stack.enter_context(_bar("fitting", config.total))
 
 
 def _table(figures: Mapping[str, float]) -> str:

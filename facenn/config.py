@@ -1,10 +1,13 @@
 """params.yaml as strict, frozen models: one section per stage, the same for files, command line and forms."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from facenn.errors import ConfigError, MissingFileError
 
@@ -15,11 +18,6 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
-
-# Options of a fit that one of its methods does not look at.
-IMITATOR_OPTIONS = frozenset({"steps", "rate", "identity", "landmark", "colour", "prior", "candidates"})
-ENGINE_OPTIONS = frozenset({"character", "rounds", "library"})
-
 
 class Section(BaseModel):
     """One section of params.yaml; an unknown key or a value out of bounds is refused."""
@@ -69,39 +67,75 @@ class TrainConfig(Section):
                             "name; all steps learn whole pictures then; empty for fresh weights")
 
 
+class ImitatorFitConfig(Section):
+    """Gradient descent through the network that draws like the engine."""
+
+    steps: Count = Field(70, description="Gradient steps; more only please the network it looks through")
+    rate: Annotated[float, Field(gt=0, le=1)] = Field(0.04, description="Learning rate at the start")
+    identity: Weight = Field(1.0, description="Weight of the identity loss (two recognition networks)")
+    landmark: Weight = Field(6.0, description="Weight of the landmark loss")
+    colour: Weight = Field(2.0, description="Weight of the colour loss (coarse colours of skin, hair, lips)")
+    prior: Weight = Field(0.08, description="Weight of the pull towards usual faces")
+    candidates: Annotated[int, Field(ge=0)] = Field(
+        24, description="Random people of the photo's sex and about its age; the best one is the start, with the hair "
+        "of the one whose colours are")
+    batch: Count = Field(4, description="Photos of a folder that are fitted at once, which a killed command has to do "
+                         "again; on a CPU more of them take no more memory")
+
+
+class EngineFitConfig(Section):
+    """Gauss-Newton on the embedded engine itself."""
+
+    rounds: Count = Field(6, description="Gauss-Newton rounds at most, each about 135 pictures; a fit ends with the "
+                          "first one that gains little")
+    library: Annotated[int, Field(ge=100)] = Field(
+        1536, description="People that are drawn once, before the first fit, as possible starts; 1,536 take two "
+        "minutes on two quiet cores and 18 MB")
+    workers: Count = Field(2, description="Processes that draw; 1.2 GB of memory each")
+    identity: Weight = Field(2.4, description="Weight of the embeddings of two recognition networks")
+    landmark: Weight = Field(60.0, description="Weight of the landmarks")
+    tone: Weight = Field(20.0, description="Weight of the colours of patches of skin")
+    relief: Weight = Field(8.0, description="Weight of the finer light and dark of the skin")
+    iris: Weight = Field(12.0, description="Weight of the irises' colour")
+    cover: Weight = Field(1.0, description="Weight of where hair is")
+    hair: Weight = Field(12.0, description="Weight of the hair's colour")
+    prior: Weight = Field(0.006, description="Weight of the pull towards usual faces")
+
+
 class FitConfig(Section):
     """The search for the parameters of a photo."""
 
     method: Literal["imitator", "engine"] = Field(
         "imitator", description="imitator: gradient descent through the network that draws like the engine; engine: "
         "Gauss-Newton on the embedded engine itself, slower and more alike")
-    steps: Count = Field(70, description="Imitator: gradient steps; more only please the network it looks through")
-    rate: Annotated[float, Field(gt=0, le=1)] = Field(0.04, description="Imitator: learning rate at the start")
-    identity: Weight = Field(1.0, description="Imitator: weight of the identity loss (two recognition networks)")
-    landmark: Weight = Field(6.0, description="Imitator: weight of the landmark loss")
-    colour: Weight = Field(2.0, description="Imitator: weight of the colour loss (coarse colours of skin, hair, lips)")
-    prior: Weight = Field(0.08, description="Imitator: weight of the pull towards usual faces")
-    candidates: Annotated[int, Field(ge=0)] = Field(
-        24, description="Imitator: random people of the photo's sex and about its age; the best one is the start, with "
-        "the hair of the one whose colours are")
     character: str = Field("portrait", description="Engine: embedded character; Imitator: whose champion")
-    rounds: Count = Field(6, description="Engine: Gauss-Newton rounds at most, each about 135 pictures; a fit ends "
-                          "with the first one that gains little")
-    library: Annotated[int, Field(ge=100)] = Field(
-        1536, description="Engine: people that are drawn once, before the first fit, as possible starts; 1,536 take "
-        "two minutes on two quiet cores and 18 MB")
-    workers: Count = Field(2, description="Engine: processes that draw; 1.2 GB of memory each")
-    batch: Count = Field(4, description="Imitator: photos of a folder that are fitted at once, which a killed command "
-                         "has to do again; on a CPU more of them take no more memory")
     lock: tuple[str, ...] = Field((), description="Parameters that the fit leaves alone: name=value, a slider's number "
                                   "in 0..1 or a choice's option, such as hair.style=bald; a name alone is held at its "
                                   "neutral value")
-    seed: Seed = Field(0, description="Of the candidates, or of the library; the same seed gives the same face")
+    seed: Seed = Field(0, description="Of the random people that a fit starts from; the same seed gives the same face")
+    imitator: ImitatorFitConfig = Field(ImitatorFitConfig(), description="The method imitator alone")
+    engine: EngineFitConfig = Field(EngineFitConfig(), description="The method engine alone")
+
+    @property
+    def total(self) -> int:
+        """Steps, or rounds, of a fit by the chosen method."""
+        return self.imitator.steps if self.method == "imitator" else self.engine.rounds
+
+    def flat(self) -> dict[str, Any]:
+        """Every option by its path, such as ``imitator.steps``."""
+        found = dict[str, Any]()
+        for option in options_of(FitConfig).values():
+            value: Any = self
+            for name in option.path:
+                value = getattr(value, name)
+            found[".".join(option.path)] = value
+        return found
 
     def decisive(self) -> dict[str, Any]:
-        """The options on which a result of the chosen method depends."""
-        other = ENGINE_OPTIONS if self.method == "imitator" else IMITATOR_OPTIONS
-        return self.model_dump(exclude={*other, "batch", "workers"})
+        """The options on which a result of the chosen method depends; an Imitator's file says the character."""
+        if self.method == "imitator":
+            return self.model_dump(exclude={"character": True, "engine": True, "imitator": {"batch"}})
+        return self.model_dump(exclude={"imitator": True, "engine": {"workers"}})
 
 
 class EvaluateConfig(Section):
@@ -126,24 +160,57 @@ class Params(Section):
         section: Section = getattr(self, self._key(name))
         return section
 
-    def with_section(self, name: str, values: dict[str, Any]) -> "Params":
+    def with_section(self, name: str, values: Mapping[str, Any]) -> "Params":
         """The same parameters with some fields of one section replaced, and all of them checked again.
 
         Args:
             name: of the section.
-            values: replaced fields; None means "not given".
+            values: by the names of ``options_of``; None means "not given".
 
         Raises:
             ConfigError: an unknown key or a value that is refused.
         """
-        given = {key: value for key, value in values.items() if value is not None}
         section = self.section(name)
-        checked = _checked(type(section), {**section.model_dump(), **given}, source="options")
+        raw, paths = section.model_dump(), options_of(type(section))
+        for option, value in values.items():
+            if value is not None:
+                *rooms, field = paths[option].path if option in paths else (option,)
+                inside = raw
+                for room in rooms:
+                    inside = inside[room]
+                inside[field] = value
+        checked = _checked(type(section), raw, source="options")
         return self.model_copy(update={self._key(name): checked})
 
     @classmethod
     def _key(cls, name: str) -> str:
         return next(key for key, field in cls.model_fields.items() if name in (key, field.alias))
+
+
+@dataclass(frozen=True)
+class Option:
+    """A field of a section, or of a section inside it, as an option of the command line.
+
+    Attributes:
+        path: names of the fields that lead to it.
+        field: its type, default and description.
+    """
+
+    path: tuple[str, ...]
+    field: FieldInfo
+
+
+def options_of(model: type[Section]) -> dict[str, Option]:
+    """The options of a section by name: that of the field, behind its section's where an earlier one has it."""
+    found = dict[str, Option]()
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            for leaf, option in options_of(inner).items():
+                found[f"{name}_{leaf}" if leaf in found else leaf] = Option((name, *option.path), option.field)
+        else:
+            found[name] = Option((name,), field)
+    return found
 
 
 S = TypeVar("S", bound=Section)

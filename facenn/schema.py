@@ -1,4 +1,21 @@
-"""What the sliders and choices of a character are, and how one vector in [0, 1] holds them all."""
+"""What the sliders and choices of a character are, and how one vector in [0, 1] holds them all.
+
+A *role* says what a slider or choice means to a fit, in whatever language its name, group and label are:
+
+    sex              0 feminine to 1 masculine
+    age              0 about 20 years to 1 about 70
+    lines            of the skin, which come with age
+    skin.tone        0 very fair to 1 very dark
+    skin.marks       where a face has spots that tell nothing about a person, such as moles
+    hair             colour, cut and hairline; a choice of this role is a hair style
+    hair.lightness   0 black to 1 blond
+    hair.grey        0 none to 1 white
+    iris             colour of the irises
+    iris.size        hardly different from person to person
+    beard, make-up   0 none
+
+What has no role is shape or tone that a fit may move as it likes.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,10 +27,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facenn.arrays import Array, Vector
 from facenn.errors import MissingFileError, SchemaError
 from facenn.files import replace_text
 
-Vector = NDArray[np.float32]
+FORMAT = 2  # of schema.json: 1 had no roles
+SINGLE = ("sex", "age", "skin.tone", "hair.lightness", "hair.grey")  # roles that one slider can have
+ROLES = (*SINGLE, "lines", "skin.marks", "hair", "iris", "iris.size", "beard", "make-up")
+CHOICE_ROLES = ("hair", "beard", "make-up")
 
 
 @dataclass(frozen=True)
@@ -27,6 +48,7 @@ class Slider:
         neutral: value at which it changes nothing.
         two_sided: True when both directions from ``neutral`` mean something.
         tooltip: what an editor shows on request: what changes, and what the ends mean.
+        role: what it means to a fit, one of ``ROLES``; empty for none of them.
     """
 
     name: str
@@ -35,6 +57,7 @@ class Slider:
     neutral: float = 0.5
     two_sided: bool = True
     tooltip: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,11 +65,12 @@ class Choice:
     """One pick out of several options, held as a one-hot slice of the vector.
 
     Attributes:
-        name: unique identifier, such as ``hair_style``.
+        name: unique identifier, such as ``hair.style``.
         group: heading under which an editor shows it.
         label: what an artist reads beside it.
         options: at least two unique names.
         neutral: the option of the neutral face.
+        role: what it means to a fit, one of ``CHOICE_ROLES``; empty for none of them.
     """
 
     name: str
@@ -54,6 +78,7 @@ class Choice:
     label: str
     options: tuple[str, ...]
     neutral: str
+    role: str = ""
 
 
 def _is_share(value: object) -> bool:
@@ -72,7 +97,8 @@ class ParameterSchema:
         choices: in the order of the vector, behind the sliders.
 
     Raises:
-        SchemaError: a name that occurs twice, a neutral outside of [0, 1] or of the options.
+        SchemaError: a name that occurs twice, a neutral outside of [0, 1] or of the options, an unknown role, a role
+            of one slider that several have.
     """
 
     character: str
@@ -98,8 +124,20 @@ class ParameterSchema:
             if choice.neutral not in choice.options:
                 raise SchemaError(f"choice {choice.name}: its neutral {choice.neutral!r} is not "
                                   f"one of {list(choice.options)}")
+        self._check_roles()
         if len(set(self.columns)) != self.size:
             raise SchemaError(f"character {self.character}: two of its parameters share a column name")
+
+    def _check_roles(self) -> None:
+        for kind, known, parameters in (("slider", ROLES, self.sliders), ("choice", CHOICE_ROLES, self.choices)):
+            for parameter in parameters:
+                if parameter.role and parameter.role not in known:
+                    raise SchemaError(f"{kind} {parameter.name}: expected a role out of {', '.join(known)}, "
+                                      f"got {parameter.role!r}")
+        for role in SINGLE:
+            if len(names := [s.name for s in self.sliders if s.role == role]) > 1:
+                raise SchemaError(f"character {self.character}: expected one slider of the role {role}, "
+                                  f"got {', '.join(names)}")
 
     @cached_property
     def size(self) -> int:
@@ -124,6 +162,19 @@ class ParameterSchema:
     def groups(self) -> tuple[str, ...]:
         """Headings in the order of their first use."""
         return tuple(dict.fromkeys([*(s.group for s in self.sliders), *(c.group for c in self.choices)]))
+
+    def with_role(self, *roles: str) -> list[int]:
+        """Numbers of the sliders of some roles; ``hair`` means ``hair.grey`` as well, and so on."""
+        return [i for i, s in enumerate(self.sliders) if s.role in roles or s.role.partition(".")[0] in roles]
+
+    def slider_of(self, role: str) -> int | None:
+        """Number of the one slider of a role out of ``SINGLE``; None where the character has none."""
+        return next((i for i, s in enumerate(self.sliders) if s.role == role), None)
+
+    def sliders_in(self, vectors: Vector) -> Array:
+        """(..., size) parameters -> (..., D) their sliders, in double precision."""
+        sliders: Array = vectors[..., :len(self.sliders)].astype(np.float64)
+        return sliders
 
     def check(self, vectors: NDArray[Any]) -> Vector:
         """The same parameters as float32, once it is sure that they belong to this schema.
@@ -220,22 +271,24 @@ class ParameterSchema:
                    [c for c in self.choices if c.group == group])
 
     def to_json(self) -> str:
-        """The schema as a JSON document."""
-        return json.dumps(asdict(self), indent=1)
+        """The schema as a JSON document of the format ``FORMAT``."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "schema") -> "ParameterSchema":
-        """A schema from ``to_json``.
+        """A schema from ``to_json``, of this format or an earlier one.
 
         Args:
             text: the JSON document.
             source: file or key that an error names.
 
         Raises:
-            SchemaError: no JSON, an unknown or missing key, or whatever the schema itself refuses.
+            SchemaError: no JSON, a later format, an unknown or missing key, or whatever the schema itself refuses.
         """
         try:
             raw = json.loads(text)
+            if (written := raw.pop("format", 1)) not in range(1, FORMAT + 1):
+                raise SchemaError(f"expected a schema of the format {FORMAT} or lower, got {written!r}")
             sliders = tuple(Slider(**s) for s in raw.pop("sliders"))
             choices = tuple(Choice(**{**c, "options": tuple(c["options"])}) for c in raw.pop("choices"))
             return cls(sliders=sliders, choices=choices, **raw)

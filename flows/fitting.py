@@ -64,10 +64,9 @@ def fit_photo(photo: str, face: Number = 0, model: Alias = "champion", version: 
 
     log, device = get_run_logger(), choose_device()
     log.info("fitting %s by the method %s into %s", photo, config.method, out)
-    total = config.steps if config.method == "imitator" else config.rounds
-    bar = Progress(total, key="fit-progress", description=f"Steps of the fit of {path.name}")
+    bar = Progress(config.total, key="fit-progress", description=f"Steps of the fit of {path.name}")
     with alive(), gpu_slot(device), open_fitter(config, file, project, device=device) as fitter:
-        report = fitter.fit(path, out, face=face or None, credit=None, log=_told(log.info, bar, total))
+        report = fitter.fit(path, out, face=face or None, credit=None, log=_told(log.info, bar, config.total))
     if track:
         run = log_fits([report], config, tracking=project.tracking, model=fitter.made_by, with_photo=track_photo)
         log.info("logged to MLflow as run %s", run)

@@ -42,7 +42,8 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
         model: Which registered Imitator of the character draws, for the method imitator
         version: A version of the registry instead; 0: by the alias above
         name: Name of the result folder under runs/; empty: the name of the folder of photos
-        at_once: Batches of config.batch photos that are fitted at the same time, as threads; one keeps a CPU busy
+        at_once: Batches of config.imitator.batch photos that are fitted at the same time, as threads; one keeps a
+            CPU busy
         cluster: Address of a running Dask scheduler, such as tcp://10.0.0.5:8786, whose workers take the batches;
             they need facenn and the same folders. Empty: this machine
         track: Log each fit to MLflow: options, losses, parameters and drawn pictures, never the photo
@@ -64,8 +65,8 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
     if track_photo and not track:
         raise ConfigError("track_photo: expected track, too, got track_photo alone")
     if config.method == "engine" and at_once > 1:
-        raise ConfigError("at_once: expected 1 with the method engine, whose parallel processes are config.workers, "
-                          f"got {at_once}")
+        raise ConfigError("at_once: expected 1 with the method engine, whose parallel processes are "
+                          f"config.engine.workers, got {at_once}")
     folder = folder.resolve()
     out = (RUNS / folder_name(name or folder.name)).resolve()
     project = Project.here()
@@ -75,7 +76,8 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
 
     claim_summary(out / "summary.json")
     jobs = folder_jobs(folder, out)
-    batches = [jobs[i:i + config.batch] for i in range(0, len(jobs), config.batch)]
+    batch = config.imitator.batch
+    batches = [jobs[i:i + batch] for i in range(0, len(jobs), batch)]
     get_run_logger().info("fitting %d photos in %d batches into %s", len(jobs), len(batches), out)
     with alive(), nullcontext() if cluster else gpu_slot(choose_device()), _runner(at_once, cluster) as runner:
         futures = [runner.submit(fit_batch, {"jobs": batch, "opening": opening}) for batch in batches]

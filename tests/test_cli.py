@@ -96,7 +96,7 @@ def test_train_leaves_a_run_that_can_be_compared(run: Callable[..., str], projec
 
 
 def test_evaluate_measures_what_training_held_out(run: Callable[..., str], project: Path) -> None:
-    (project / "params.yaml").write_text("fit: {steps: 2, candidates: 1}\n")
+    (project / "params.yaml").write_text("fit: {imitator: {steps: 2, candidates: 1}}\n")
     printed = run("evaluate", "--recovered", "1", "--device", "cpu")
     measured = json.loads((project / "reports/evaluation/evaluation.json").read_text())
     figures = json.loads((project / "reports/evaluation/metrics.json").read_text())

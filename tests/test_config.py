@@ -3,7 +3,17 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from facenn.config import EMBEDDED, FitConfig, Params, RenderConfig, TrainConfig, load_params
+from facenn.config import (
+    EMBEDDED,
+    EngineFitConfig,
+    FitConfig,
+    ImitatorFitConfig,
+    Params,
+    RenderConfig,
+    TrainConfig,
+    load_params,
+    options_of,
+)
 from facenn.errors import ConfigError, MissingFileError
 
 
@@ -19,13 +29,13 @@ def test_load_params_reads_every_section(tmp_path: Path) -> None:
         validate: {min_rows: 5}
         train: {peak: 2e-3, precision: fp32, resolution: 64}
         evaluate: {recovered: 0}
-        fit: {steps: 3, lock: [nose.hump=0.3, skin.tone]}
+        fit: {imitator: {steps: 3}, lock: [nose.hump=0.3, skin.tone]}
     """))
     assert params.render == RenderConfig(character="classic", count=7, labels=True)
     assert params.validate_.min_rows == 5
     assert (params.train.peak, params.train.precision, params.train.resolution) == (0.002, "fp32", 64)
     assert params.evaluate.recovered == 0
-    assert (params.fit.steps, params.fit.lock) == (3, ("nose.hump=0.3", "skin.tone"))
+    assert (params.fit.imitator.steps, params.fit.lock) == (3, ("nose.hump=0.3", "skin.tone"))
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
@@ -48,9 +58,10 @@ def test_load_params_of_an_empty_file_are_the_defaults(tmp_path: Path, text: str
     ("train: {precision: fp16}", r"train\.precision"),
     ("train: {peak: .inf}", r"train\.peak"),
     ("train: {peak: .nan}", r"train\.peak"),
-    ("fit: {prior: -1}", r"fit\.prior"),
+    ("fit: {imitator: {prior: -1}}", r"fit\.imitator\.prior"),
+    ("fit: {steps: 70}", r"fit\.steps: Extra inputs"),
     ("fit: {lock: nose.hump=0.3}", r"fit\.lock: .*valid tuple"),
-    ("fit: {prior: -1, rate: 0}", r"\(and 1 more\)"),
+    ("fit: {imitator: {prior: -1, rate: 0}}", r"\(and 1 more\)"),
     ("train:", r"train: .*valid dictionary"),
     ("- 1", "expected sections, got list"),
     ("train: {", "expected YAML"),
@@ -75,11 +86,19 @@ def test_load_params_says_that_there_is_no_file(tmp_path: Path) -> None:
 
 
 def test_with_section_replaces_what_is_given_and_keeps_the_rest() -> None:
-    base = Params(fit=FitConfig(steps=9, prior=0.5), train=TrainConfig(steps=3))
-    changed = base.with_section("fit", {"rate": 0.1, "prior": None})
-    assert changed.fit == FitConfig(steps=9, prior=0.5, rate=0.1)
+    base = Params(fit=FitConfig(imitator=ImitatorFitConfig(steps=9, prior=0.5)), train=TrainConfig(steps=3))
+    changed = base.with_section("fit", {"rate": 0.1, "prior": None, "engine_prior": 0.2, "seed": 4})
+    assert changed.fit == FitConfig(imitator=ImitatorFitConfig(steps=9, prior=0.5, rate=0.1),
+                                    engine=EngineFitConfig(prior=0.2), seed=4)
     assert changed.train == base.train
-    assert base.fit.rate == FitConfig().rate
+    assert base.fit == FitConfig(imitator=ImitatorFitConfig(steps=9, prior=0.5))
+
+
+def test_options_of_a_fit_have_names_of_their_own() -> None:
+    options = options_of(FitConfig)
+    assert options["steps"].path == ("imitator", "steps")
+    assert (options["prior"].path, options["engine_prior"].path) == (("imitator", "prior"), ("engine", "prior"))
+    assert {".".join(option.path) for option in options.values()} == FitConfig().flat().keys()
 
 
 def test_section_goes_by_the_names_of_the_file() -> None:
@@ -104,14 +123,22 @@ def test_sections_are_frozen() -> None:
 def test_decisive_options_of_a_fit_are_those_its_method_looks_at() -> None:
     imitator, engine = FitConfig().decisive(), FitConfig(method="engine").decisive()
     assert imitator.keys() & engine.keys() == {"method", "lock", "seed"}
-    assert imitator.keys() | engine.keys() == FitConfig.model_fields.keys() - {"batch", "workers"}
+    assert imitator["imitator"].keys() == ImitatorFitConfig.model_fields.keys() - {"batch"}
+    assert engine["engine"].keys() == EngineFitConfig.model_fields.keys() - {"workers"}
+    assert engine.keys() - imitator.keys() == {"character", "engine"}
+
+
+def test_weights_of_a_fit_on_the_engine_are_those_of_its_terms() -> None:
+    from facenn.fitting.engine.residuals import Weights
+
+    assert Weights(**EngineFitConfig().model_dump(exclude={"rounds", "library", "workers"})) == Weights()
 
 
 def test_every_option_explains_itself() -> None:
     for name, section in Params.model_fields.items():
         assert section.default is not None
-        for option, field in type(section.default).model_fields.items():
-            assert field.description, f"{name}.{option}"
+        for option, found in options_of(type(section.default)).items():
+            assert found.field.description, f"{name}.{option}"
 
 
 def test_embedded_characters_are_those_of_the_engine() -> None:

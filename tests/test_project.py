@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 TOY = {"render": {"count": 10, "workers": 1}, "validate": {"min_rows": 10},
        "train": {"steps": 3, "batch_size": 2, "resolution": 64, "validation": 0.2},
-       "evaluate": {"recovered": 1}, "fit": {"steps": 2, "candidates": 1}}
+       "evaluate": {"recovered": 1}, "fit": {"imitator": {"steps": 2, "candidates": 1}}}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,11 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
                    env=environment(), check=True)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     for section, values in TOY.items():
-        params[section].update(values)
+        for name, value in values.items():
+            if isinstance(value, dict):
+                params[section][name].update(value)
+            else:
+                params[section][name] = value
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     return folder
 

@@ -177,3 +177,32 @@ def test_from_json_wants_every_key_and_no_other(key: str) -> None:
         ParameterSchema.from_json(json.dumps({k: v for k, v in raw.items() if k != key}), source="preset")
     with pytest.raises(SchemaError, match="unexpected keyword argument 'colour'"):
         ParameterSchema.from_json(json.dumps({**raw, "colour": 1}))
+
+
+def role_schema(*roles: str) -> ParameterSchema:
+    return ParameterSchema("toy", 1, tuple(Slider(f"s{i}", "G", "L", role=role) for i, role in enumerate(roles)))
+
+
+def test_sliders_are_found_by_what_they_mean() -> None:
+    schema = role_schema("", "hair", "hair.grey", "iris.size", "age")
+    assert schema.with_role("hair") == [1, 2]
+    assert schema.with_role("hair.grey", "iris") == [2, 3]
+    assert (schema.slider_of("age"), schema.slider_of("sex")) == (4, None)
+
+
+@pytest.mark.parametrize(("roles", "message"), [
+    (("hairs",), r"slider s0: expected a role out of .*hair.*, got 'hairs'"),
+    (("age", "", "age"), "expected one slider of the role age, got s0, s2")])
+def test_schema_refuses_roles_that_it_does_not_know_or_that_two_claim(roles: tuple[str, ...], message: str) -> None:
+    with pytest.raises(SchemaError, match=message):
+        role_schema(*roles)
+
+
+def test_schema_of_the_first_format_has_no_roles_and_a_later_one_is_refused_in_one_line() -> None:
+    raw = json.loads(role_schema("age").to_json())
+    assert raw.pop("format") == 2
+    first = {**raw, "sliders": [{k: v for k, v in raw["sliders"][0].items() if k != "role"}]}
+    assert ParameterSchema.from_json(json.dumps(first)) == role_schema("")
+    assert ParameterSchema.from_json(json.dumps({**raw, "format": 2})) == role_schema("age")
+    with pytest.raises(SchemaError, match=r"^here: expected a schema of the format 2 or lower, got 3$"):
+        ParameterSchema.from_json(json.dumps({**raw, "format": 3}), source="here")

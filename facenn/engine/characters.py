@@ -1,7 +1,7 @@
 """The embedded engine's characters as data: their schemas, and what each value means for the look."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,8 +100,13 @@ APPEARANCE = (
     _amount("eyes.liner", "Make-up", "Eye liner", 0.0, "Along the lashes, the upper ones most"),
 )
 
+# What they mean to a fit, see ``facenn.schema``: by name, and for all of a group.
+ROLES = {"person.gender": "sex", "person.age": "age", "skin.tone": "skin.tone", "skin.moles": "skin.marks",
+         "hair.lightness": "hair.lightness", "hair.grey": "hair.grey", "iris.size": "iris.size"}
+ROLES_OF_GROUPS = {"Lines": "lines", "Hair": "hair", "Iris": "iris", "Beard": "beard", "Make-up": "make-up"}
+
 BROW_CHOICE = Choice("eyebrows.style", "Eyebrows", "Style", tuple(BROW_STYLES), "natural")
-HAIR_CHOICE = Choice("hair.style", "Hair", "Style", tuple(HAIR_STYLES), "bald")
+HAIR_CHOICE = Choice("hair.style", "Hair", "Style", tuple(HAIR_STYLES), "bald", role="hair")
 
 # Linear RGB from very light to very dark skin, chosen to span human skin under the studio light.
 SKIN_TONES = np.array([[0.62, 0.44, 0.37], [0.52, 0.335, 0.262], [0.40, 0.245, 0.178], [0.27, 0.155, 0.108],
@@ -202,11 +207,15 @@ def _classic_look(named: Named) -> Look:
                 _strengths(fixed.__getitem__, "bald"))
 
 
+def _with_roles(sliders: tuple[Slider, ...]) -> tuple[Slider, ...]:
+    return tuple(replace(s, role=ROLES.get(s.name, ROLES_OF_GROUPS.get(s.group, ""))) for s in sliders)
+
+
 CHARACTERS: dict[str, Character] = {
-    "portrait": Character(ParameterSchema("portrait", 3, SHAPE + APPEARANCE, (BROW_CHOICE, HAIR_CHOICE)),
+    "portrait": Character(ParameterSchema("portrait", 3, _with_roles(SHAPE + APPEARANCE), (BROW_CHOICE, HAIR_CHOICE)),
                           _portrait_look),
     # as in the blog post of 2019: 95 continuous parameters and 8 one-hot ones, a bald head with a fixed look
-    "classic": Character(ParameterSchema("classic", 2, SHAPE, (BROW_CHOICE,)), _classic_look),
+    "classic": Character(ParameterSchema("classic", 2, _with_roles(SHAPE), (BROW_CHOICE,)), _classic_look),
 }
 
 

@@ -176,7 +176,7 @@ def original_layout(schema: ParameterSchema, vector: NDArray[Any]) -> tuple[int,
     """What a model ``.bytes`` holds of a face: its shape, 3 male or 4 female, and its values.
 
     The shape is the schema's own where it has one: a choice ``shape``, which then is not among the values, or the
-    character ``unity-male``. A character with a slider ``person.gender`` is male above the middle. Others are
+    character ``unity-male``. A character with a slider of the role sex is male above the middle. Others are
     female, as in the original's default.
 
     Args:
@@ -188,8 +188,9 @@ def original_layout(schema: ParameterSchema, vector: NDArray[Any]) -> tuple[int,
     if "shape" in schema.slices:
         where = schema.slices["shape"]
         values = np.delete(values, np.arange(where.start, where.stop))
-    gender = named.get("person.gender", 0.0)
-    male = named.get("shape") == "male" or schema.character == "unity-male" or float(gender) > 0.5
+    sex = schema.slider_of("sex")
+    masculine = sex is not None and values[sex] > 0.5
+    male = named.get("shape") == "male" or schema.character == "unity-male" or masculine
     return next(i for i, name in SHAPE_IDS.items() if name == ("male" if male else "female")), values
 
 

@@ -1,1 +1,1 @@
-"""The two ways from a photo to parameters: through the Imitator, or on the engine itself."""
+"""From a photo to parameters: what both methods share, and a package for each."""

@@ -12,12 +12,23 @@ from facenn.arrays import Log, Pixels, Progress
 from facenn.config import FitConfig
 from facenn.errors import FacennError, PhotoError
 from facenn.evaluation import Likeness, likeness
+from facenn.fitting.result import FitResult
 from facenn.images import read_image, to_pixels, to_tensor
 from facenn.networks.frozen import Frozen, load_frozen
-from facenn.steps.methods import Found, Searcher, open_searcher
+from facenn.report.summary import FitSummary
+from facenn.steps.methods import Method, open_method
 from facenn.steps.project import Project
 from facenn.steps.registry import shipped
-from facenn.steps.results import ALWAYS, Fitted, claim_folder, read_result, result_key, write_result
+from facenn.steps.results import (
+    ALWAYS,
+    claim_folder,
+    losses_by_step,
+    measures_of,
+    option_scores,
+    read_result,
+    result_key,
+    write_result,
+)
 
 SMALLEST = 32  # pixels; even the pupils of a face that can be fitted are that far apart
 
@@ -81,23 +92,23 @@ class _Begun:
 
 
 class Fitter:
-    """A way to search, the frozen networks and the engine, loaded once for many photos; see ``open_fitter``.
+    """A method, the frozen networks and the engine, loaded once for many photos; see ``open_fitter``.
 
     With the method imitator, several threads may call ``fit`` and ``fit_many`` at once, as long as no two of them
-    write to the same folder: networks and parameters are only read, each search has its own state, and what may not
+    write to the same folder: networks and parameters are only read, each fit has its own state, and what may not
     be shared, the engine and the plots, is taken in turns. With the method engine one thread at a time.
 
     Args:
         config: of the fits.
-        searcher: finds the parameters of aligned faces.
+        method: finds the parameters of aligned faces.
         frozen: the networks that align and judge.
         device: where they compute.
     """
 
-    def __init__(self, config: FitConfig, searcher: Searcher, frozen: Frozen, *, device: str) -> None:
-        self._config, self._searcher, self._frozen, self._device = config, searcher, frozen, device
+    def __init__(self, config: FitConfig, method: Method, frozen: Frozen, *, device: str) -> None:
+        self._config, self._method, self._frozen, self._device = config, method, frozen, device
         self._drawing = threading.Lock()  # an engine reuses its buffers
-        self.schema, self.made_by = searcher.schema, searcher.made_by
+        self.schema, self.made_by = method.schema, method.made_by
 
     def fit(self, photo: Path, out: Path, *, face: int | None, credit: str | None, log: Log) -> FitReport:
         """Fit one photo, whether or not that has been done.
@@ -124,7 +135,7 @@ class Fitter:
         return self._finish(begun, found, seconds, credit)
 
     def fit_many(self, jobs: Sequence[Job], *, log: Log) -> list[Outcome]:
-        """Fit photos, ``config.batch`` of them at once where the method can; results are those of single fits.
+        """Fit photos, ``config.imitator.batch`` of them at once where the method can; results are those of single fits.
 
         A photo whose folder holds a finished result of the same photo, options, model and engine is not fitted
         again. A photo that cannot be fitted is refused, and the others go on.
@@ -138,13 +149,13 @@ class Fitter:
         """
         outcomes: dict[Job, Outcome] = {job: report for job in jobs if (report := self._finished(job))}
         waiting = [job for job in dict.fromkeys(jobs) if job not in outcomes]
-        for start in range(0, len(waiting), self._searcher.together):
-            outcomes |= self._fit_together(waiting[start:start + self._searcher.together], log)
+        for start in range(0, len(waiting), self._method.together):
+            outcomes |= self._fit_together(waiting[start:start + self._method.together], log)
         return [outcomes[job] for job in jobs]
 
     def _finished(self, job: Job) -> FitReport | None:
         """What is there already; None if that is nothing, or nobody can say because the photo cannot be read."""
-        names = [*ALWAYS, *(["engine.png"] if self._searcher.engine else []),
+        names = [*ALWAYS, *(["engine.png"] if self._method.engine else []),
                  *(["imitator.png"] if self._config.method == "imitator" else [])]
         try:
             found = read_result(job.folder, self._key(job.photo, None), names)
@@ -177,30 +188,34 @@ class Fitter:
             raise PhotoError(f"{job.photo}: expected a photo of {SMALLEST} pixels or more on each side, got "
                              f"{width} x {height}")
         try:
-            aligned = align(picture, self._frozen.finder, frame=self._searcher.frame, face=face)
+            aligned = align(picture, self._frozen.finder, frame=self._method.frame, face=face)
         except PhotoError as error:
             raise PhotoError(f"{job.photo}: {error}") from None
         return _Begun(job, aligned, self._key(job.photo, face))
 
     def _key(self, photo: Path, face: int | None) -> str:
-        return result_key(photo, self._config, self._searcher.digest, face=face)
+        return result_key(photo, self._config, self._method.digest, face=face)
 
-    def _search(self, begun: Sequence[_Begun], log: Log) -> tuple[list[Found], float]:
+    def _search(self, begun: Sequence[_Begun], log: Log) -> tuple[list[FitResult], float]:
         """What is found for each, and how many seconds that took for one."""
         started = time.perf_counter()
-        found = self._searcher.search([one.aligned for one in begun], log)
+        found = self._method.fit([one.aligned for one in begun], log)
         return found, (time.perf_counter() - started) / len(begun)
 
-    def _finish(self, begun: _Begun, found: Found, seconds: float, credit: str | None) -> FitReport:
+    def _finish(self, begun: _Begun, found: FitResult, seconds: float, credit: str | None) -> FitReport:
         """Draw, judge and write."""
-        job, engine, drawn = begun.job, self._searcher.engine, None
+        job, engine, drawn = begun.job, self._method.engine, None
         if engine is not None:
             with self._drawing:
                 drawn = engine.draw(found.vector).picture
         alike = self._compare(begun.aligned, found.imitated if drawn is None else drawn)
-        fitted = Fitted(job.photo.name, credit, to_pixels(begun.aligned.picture), found, drawn, alike,
-                        self._searcher.made_by, seconds, begun.key)
-        write_result(job.folder, fitted, self.schema, self._config)
+        losses = losses_by_step(found)
+        summary = FitSummary(
+            schema=self.schema, vector=found.vector, photo=to_pixels(begun.aligned.picture), engine=drawn,
+            imitator=found.imitated, measures=measures_of(alike), losses=losses, photo_name=job.photo.name,
+            model=self.made_by, seconds=seconds, steps=int(losses["step"][-1]), seed=self._config.seed,
+            photo_credit=credit, option_scores=option_scores(self.schema, found.relaxed))
+        write_result(job.folder, found, summary, method=self._config.method, likeness=alike, key=begun.key)
         return FitReport(job.photo.name, job.folder, alike, seconds)
 
     def _compare(self, aligned: AlignedFace, drawn: Pixels | None) -> Likeness | None:
@@ -228,5 +243,5 @@ def open_fitter(config: FitConfig, model: Path | None, project: Project, *, devi
     if config.method == "imitator" and model is None:
         model = shipped(config.character, project.pretrained)
     frozen = load_frozen(project.pretrained, device)
-    with open_searcher(config, model, frozen, project, device=device, progress=progress) as searcher:
-        yield Fitter(config, searcher, frozen, device=device)
+    with open_method(config, model, frozen, project, device=device, progress=progress) as method:
+        yield Fitter(config, method, frozen, device=device)

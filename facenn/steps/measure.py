@@ -18,16 +18,15 @@ from facenn.engine.renderer import Engine
 from facenn.errors import ConfigError
 from facenn.evaluation import Gap, Pair, drawn_by, measure_gap
 from facenn.files import replace_text
-from facenn.fitting.critic import backdrop
-from facenn.fitting.descent import fit
+from facenn.fitting.imitator.descent import fit
+from facenn.fitting.imitator.objective import Weights, backdrop
+from facenn.fitting.imitator.target import see
 from facenn.fitting.locks import Lock
-from facenn.fitting.target import see
 from facenn.images import to_tensor, write_pixels
 from facenn.networks.checkpoints import load_imitator
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.networks.imitator import Imitator
 from facenn.schema import ParameterSchema, Vector
-from facenn.steps.methods import weights_of
 from facenn.steps.sheets import side_by_side
 
 FRESH = 1  # keeps these faces apart from those of ``facenn render``, whatever its seed
@@ -68,8 +67,8 @@ class Fresh:
         return sample(schema, np.random.default_rng([self.seed, index, FRESH]))
 
     def fit_steps(self, config: FitConfig) -> int:
-        """How many steps the fits take, ``config.batch`` faces at a time."""
-        return -(-self.fitted // config.batch) * config.steps
+        """How many steps the fits take, ``config.imitator.batch`` faces at a time."""
+        return -(-self.fitted // config.imitator.batch) * config.imitator.steps
 
 
 @dataclass(frozen=True)
@@ -166,20 +165,21 @@ def fit_renders(pictures: Iterable[NDArray[np.uint8]], imitator: Imitator, schem
         return [], np.empty((0, schema.size), np.float32)
     numbers, faces, landmarks = zip(*seen, strict=True)
     target = see(torch.stack(faces), torch.stack(landmarks), frozen, wall=backdrop(imitator, schema))
-    found = fit(target, imitator.requires_grad_(False), schema, frozen, steps=config.steps,
-                rate=config.rate, weights=weights_of(config), candidates=config.candidates, seed=config.seed,
-                lock=Lock.of((), schema), log=log)
-    return list(numbers), found.vectors
+    options = config.imitator
+    found = fit(target, imitator.requires_grad_(False), schema, frozen, steps=options.steps, rate=options.rate,
+                weights=Weights(options.identity, options.landmark, options.colour, options.prior),
+                candidates=options.candidates, seed=config.seed, lock=Lock.of((), schema), log=log)
+    return list(numbers), np.stack([one.vector for one in found])
 
 
 def _found(engine: Engine, imitator: Imitator, fresh: Fresh, frozen: Frozen, config: FitConfig, log: Log
            ) -> list[Vector]:
     """What fits of the first faces find, as many faces at once as in a folder of photos."""
-    found = list[Vector]()
-    for first in range(0, fresh.fitted, config.batch):
+    found, batch = list[Vector](), config.imitator.batch
+    for first in range(0, fresh.fitted, batch):
         pictures = (engine.draw(fresh.vector(engine.schema, i)).picture
-                    for i in range(first, min(first + config.batch, fresh.fitted)))
-        after = _after(first // config.batch * config.steps, log)
+                    for i in range(first, min(first + batch, fresh.fitted)))
+        after = _after(first // batch * config.imitator.steps, log)
         found += list(fit_renders(pictures, imitator, engine.schema, frozen, config, after)[1])
     return found
 

@@ -1,62 +1,45 @@
-"""The two ways to search for the parameters of a face, opened for many photos: through an Imitator, on the engine."""
+"""The two ways to fit, opened for many photos: through an Imitator, on the engine."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-import torch
-from torch import Tensor
+from torch import Tensor, from_numpy
 from torch.nn import functional as F
 
-import facenn.fitting
 from facenn.alignment import AlignedFace
-from facenn.arrays import Log, Pixels, Progress
+from facenn.arrays import Log, Progress
 from facenn.config import FitConfig
 from facenn.engine.characters import CHARACTERS, character
 from facenn.engine.generation import engine_digest
 from facenn.engine.renderer import Engine
 from facenn.errors import CheckpointError, ConfigError
-from facenn.fitting.critic import Weights, backdrop, draw
-from facenn.fitting.descent import FitResult, fit
-from facenn.fitting.irises import with_clear_irises
-from facenn.fitting.library import Library, library_folder, load_library
+from facenn.fitting import engine as engine_room
+from facenn.fitting import imitator as imitator_room
+from facenn.fitting.engine.gauss_newton import fit_on_engine
+from facenn.fitting.engine.library import Library, library_folder, load_library
+from facenn.fitting.engine.observer import ObserverPool, ObserverSetting, RenderObserver
+from facenn.fitting.engine.residuals import Weights as EngineWeights
+from facenn.fitting.imitator.descent import fit
+from facenn.fitting.imitator.objective import Weights, backdrop
+from facenn.fitting.imitator.target import Target, see
 from facenn.fitting.locks import Lock
-from facenn.fitting.painter import Observer, Setting
-from facenn.fitting.search import fit_on_engine
-from facenn.fitting.sight import SIDE, Eyes
-from facenn.fitting.studio import Studio
-from facenn.fitting.target import Target, see
-from facenn.images import to_pixels
+from facenn.fitting.result import FitResult
+from facenn.images import SIDE
 from facenn.networks.checkpoints import load_imitator, schema_difference
 from facenn.networks.frozen import RECOGNITION, Frozen
-from facenn.schema import ParameterSchema, Vector
+from facenn.perception import observation
+from facenn.perception.irises import cleared
+from facenn.perception.observation import Observer
+from facenn.schema import ParameterSchema
 from facenn.steps.project import Project
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a search found for one photo.
-
-    Attributes:
-        vector: (P,) valid parameters.
-        relaxed: (P,) what they were when the choices were to be made: entries of a choice are probabilities.
-        history: per loss, what each step ended or started with.
-        imitated: the Imitator's picture of the parameters, where one took part.
-        drawn: how many pictures the engine drew for it.
-    """
-
-    vector: Vector
-    relaxed: Vector
-    history: Mapping[str, list[float]]
-    imitated: Pixels | None
-    drawn: int
-
-
-class Searcher(Protocol):
-    """One way to search."""
+class Method(Protocol):
+    """One way to fit."""
 
     @property
     def schema(self) -> ParameterSchema:
@@ -72,7 +55,7 @@ class Searcher(Protocol):
 
     @property
     def made_by(self) -> str:
-        """What searches, for the report."""
+        """What fits, for the report."""
 
     @property
     def together(self) -> int:
@@ -80,13 +63,13 @@ class Searcher(Protocol):
 
     @property
     def digest(self) -> str:
-        """What decides its results beside options and photo: code of search and engine, schema, model file."""
+        """What decides its results beside options and photo: its code, engine, schema, model file."""
 
-    def search(self, aligned: Sequence[AlignedFace], log: Log) -> list[Found]:
-        """The parameters of aligned faces; what it finds for one does not depend on the others."""
+    def fit(self, aligned: Sequence[AlignedFace], log: Log) -> list[FitResult]:
+        """The parameters of aligned faces; what is found for one does not depend on the others."""
 
 
-class ImitatorSearcher:
+class ImitatorMethod:
     """Gradient descent through an Imitator.
 
     Args:
@@ -98,36 +81,34 @@ class ImitatorSearcher:
 
     def __init__(self, config: FitConfig, model: Path, frozen: Frozen, *, device: str) -> None:
         self._config, self._frozen, self._device = config, frozen, device
-        self._imitator, self.schema = load_imitator(model, device=device)
+        self._imitator, schema = load_imitator(model, device=device)
+        self.engine = _engine_of(schema, model)
+        self.schema = schema if self.engine is None else self.engine.schema  # the file's may lack roles
         self._lock = Lock.of(config.lock, self.schema)
         self._imitator.requires_grad_(False)
         self._wall = backdrop(self._imitator, self.schema)
-        self.engine, self.made_by = _engine_of(self.schema, model), model.stem
-        self.together, self.digest = config.batch, _digest(self.schema, model)
+        self.made_by, self.together = model.stem, config.imitator.batch
+        self.digest = _digest(self.schema, imitator_room.__path__[0], model)
 
     @property
     def frame(self) -> Tensor:
         """(478, 2) mean landmarks of the renders that the Imitator learned from."""
         return self._imitator.frame
 
-    def search(self, aligned: Sequence[AlignedFace], log: Log) -> list[Found]:
-        """The parameters of aligned faces, all at once; see ``facenn.fitting.descent``.
+    def fit(self, aligned: Sequence[AlignedFace], log: Log) -> list[FitResult]:
+        """The parameters of aligned faces, all at once; see ``facenn.fitting.imitator.descent``.
 
-        Several threads may search at once.
+        Several threads may fit at once.
         """
-        config = self._config
         target = Target.of_all([see(a.picture[None], a.landmarks[None], self._frozen, wall=self._wall)
                                 for a in aligned])
-        found = fit(target, self._imitator, self.schema, self._frozen, steps=config.steps, rate=config.rate,
-                    weights=weights_of(config), candidates=config.candidates, seed=config.seed,
-                    lock=self._lock, log=log)
-        vectors = torch.from_numpy(found.vectors).to(self._device)
-        with torch.no_grad():
-            imitated = [to_pixels(draw(self._imitator, vector[None]))[0] for vector in vectors]
-        return [_found(found, i, picture, drawn=0) for i, picture in enumerate(imitated)]
+        options = self._config.imitator
+        weights = Weights(options.identity, options.landmark, options.colour, options.prior)
+        return fit(target, self._imitator, self.schema, self._frozen, steps=options.steps, rate=options.rate,
+                   weights=weights, candidates=options.candidates, seed=self._config.seed, lock=self._lock, log=log)
 
 
-class EngineSearcher:
+class EngineMethod:
     """Gauss-Newton on the engine.
 
     Args:
@@ -138,38 +119,42 @@ class EngineSearcher:
         frozen: the networks that look.
     """
 
-    def __init__(self, config: FitConfig, library: Library, lock: Lock, observer: Observer, frozen: Frozen) -> None:
+    def __init__(self, config: FitConfig, library: Library, lock: Lock, observer: RenderObserver, frozen: Frozen
+                 ) -> None:
         self._config, self._library, self._lock, self._observer = config, library, lock, observer
-        self._eyes, self._traits = Eyes(frozen.finder, frozen.views, library.layout), frozen.traits
+        self._observer_of_photos, self._traits = Observer(frozen.finder, frozen.views, library.spots), frozen.traits
         self.schema, self.engine = library.schema, Engine(config.character)
-        self.together, self.digest = 1, _digest(library.schema)
+        self.together, self.digest = 1, _digest(library.schema, engine_room.__path__[0])
         self.made_by = f"Gauss-Newton on the engine, from {len(library.vectors):,} drawn people"
 
     @property
     def frame(self) -> Tensor:
         """(478, 2) mean landmarks of the library's people."""
-        return torch.from_numpy(self._library.frame) * 512
+        return from_numpy(self._library.frame) * SIDE
 
-    def search(self, aligned: Sequence[AlignedFace], log: Log) -> list[Found]:
-        """The parameters of aligned faces, one after the other; see ``facenn.fitting.search``."""
-        return [self._search(face, log) for face in aligned]
+    def fit(self, aligned: Sequence[AlignedFace], log: Log) -> list[FitResult]:
+        """The parameters of aligned faces, one after the other; see ``facenn.fitting.engine.gauss_newton``."""
+        return [self._fit(face, log) for face in aligned]
 
-    def _search(self, aligned: AlignedFace, log: Log) -> Found:
-        shrink = aligned.picture.shape[-1] // SIDE
+    def _fit(self, aligned: AlignedFace, log: Log) -> FitResult:
+        shrink = aligned.picture.shape[-1] // observation.SIDE
         picture = F.avg_pool2d(aligned.picture[None].cpu(), shrink)
         landmarks = aligned.landmarks[None].cpu() / shrink
-        photo = with_clear_irises(self._eyes.see_at(picture, landmarks))
-        photos = [replace(photo, embedding=view.embed(picture, landmarks).numpy()) for view in self._eyes.views]
+        seen = self._observer_of_photos.see_at(picture, landmarks)
+        photo = replace(seen, iris=cleared(seen.iris))
+        photos = [replace(photo, embedding=view.embed(picture, landmarks).numpy())
+                  for view in self._observer_of_photos.views]
         traits = self._traits.of(aligned.picture[None], aligned.landmarks[None])
-        result, drawn = fit_on_engine(photos, traits, self._library, self._observer,
-                                      rounds=self._config.rounds, lock=self._lock, log=log)
-        return _found(result, 0, None, drawn=drawn)
+        options = self._config.engine
+        weights = EngineWeights(**options.model_dump(exclude={"rounds", "library", "workers"}))
+        return fit_on_engine(photos, traits, self._library, self._observer, rounds=options.rounds, weights=weights,
+                             lock=self._lock, log=log)
 
 
 @contextmanager
-def open_searcher(config: FitConfig, model: Path | None, frozen: Frozen, project: Project, *, device: str,
-                  progress: Progress) -> Iterator[Searcher]:
-    """The way to search that the options ask for; its processes end with the block.
+def open_method(config: FitConfig, model: Path | None, frozen: Frozen, project: Project, *, device: str,
+                  progress: Progress) -> Iterator[Method]:
+    """The way to fit that the options ask for; its processes end with the block.
 
     Args:
         config: of the fits.
@@ -186,34 +171,31 @@ def open_searcher(config: FitConfig, model: Path | None, frozen: Frozen, project
     if config.method == "imitator":
         if model is None:
             raise ConfigError("expected a model for --method imitator, got none")
-        yield ImitatorSearcher(config, model, frozen, device=device)
+        yield ImitatorMethod(config, model, frozen, device=device)
         return
     if model is not None:
         raise ConfigError(f"expected no --model with --method engine, which draws with the engine itself, got {model}")
     lock = Lock.of(config.lock, character(config.character).schema)
     pretrained = project.pretrained.resolve()
     folder = library_folder(project.libraries, config.character, seed=config.seed)
-    library = load_library(folder, config.character, pretrained, count=config.library, seed=config.seed,
-                           workers=config.workers, progress=progress)
-    setting = Setting(config.character, pretrained, library.reference)
-    with Studio(setting, workers=config.workers) as studio:
-        yield EngineSearcher(config, library, lock, studio, frozen)
+    library = load_library(folder, config.character, pretrained, count=config.engine.library, seed=config.seed,
+                           workers=config.engine.workers, progress=progress)
+    setting = ObserverSetting(config.character, pretrained, library.reference)
+    with ObserverPool(setting, workers=config.engine.workers) as pool:
+        yield EngineMethod(config, library, lock, pool, frozen)
 
 
-def weights_of(config: FitConfig) -> Weights:
-    """The weights of the losses, as the fit through the Imitator takes them."""
-    return Weights(identity=config.identity, landmark=config.landmark, colour=config.colour, prior=config.prior)
+def _digest(schema: ParameterSchema, room: str, *models: Path) -> str:
+    """What tells whether two fits end alike: engine, schema, models, and code that the method runs.
 
-
-def _found(result: FitResult, face: int, imitated: Pixels | None, *, drawn: int) -> Found:
-    history = {name: [step[face] for step in steps] for name, steps in result.history.items()}
-    return Found(result.vectors[face], result.relaxed[face], history, imitated, drawn)
-
-
-def _digest(schema: ParameterSchema, *models: Path) -> str:
-    """What tells whether two searches end alike: a digest of engine, schema, models and the code that searches."""
+    Args:
+        schema: of the parameters.
+        room: folder of the method's own code; what methods share lies in the folder above it.
+        models: files that take part.
+    """
     digest = hashlib.sha256(f"{engine_digest()} {schema.to_json()}".encode())
-    for path in [*sorted(Path(facenn.fitting.__path__[0]).glob("*.py")), *RECOGNITION, *models]:
+    own, seen = Path(room), Path(observation.__file__).parent
+    for path in [*sorted([*own.parent.glob("*.py"), *own.rglob("*.py"), *seen.rglob("*.py")]), *RECOGNITION, *models]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

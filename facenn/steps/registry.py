@@ -105,7 +105,7 @@ def log_fit(report: "FitReport", config: FitConfig, *, tracking: str, model: str
         The run's id.
     """
     files = [report.folder / name for name in (*DRAWN, *(SHOWING if with_photo else ()))]
-    return log_run(tracking, FITS, {**config.model_dump(), "model": model}, name=report.photo if with_photo else None,
+    return log_run(tracking, FITS, {**config.flat(), "model": model}, name=report.photo if with_photo else None,
                    points=_points(report), files=[file for file in files if file.is_file()],
                    tags={"photo": report.photo} if with_photo else {}, parent=parent)
 
@@ -121,7 +121,7 @@ def log_fits(reports: Sequence["FitReport"], config: FitConfig, *, tracking: str
     likenesses = [report.likeness for report in reports if report.likeness is not None]
     sums = {"dlib": sum(alike.dlib for alike in likenesses), "sface": sum(alike.sface for alike in likenesses)}
     parent = log_run(
-        tracking, FITS, {**config.model_dump(), "model": model, "photos": len(reports)}, name=f"{len(reports)} photos",
+        tracking, FITS, {**config.flat(), "model": model, "photos": len(reports)}, name=f"{len(reports)} photos",
         points=[(f"likeness/{judge}", total / len(likenesses), 0) for judge, total in sums.items() if likenesses])
     for report in reports:
         log_fit(report, config, tracking=tracking, model=model, with_photo=with_photo, parent=parent)

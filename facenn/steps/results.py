@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from facenn.arrays import Pixels
@@ -14,12 +14,12 @@ from facenn.evaluation import Likeness
 from facenn.exchange.presets import write_preset
 from facenn.exchange.unity import original_layout, write_model
 from facenn.files import replace_text
+from facenn.fitting.result import FitResult
 from facenn.images import write_pixels
 from facenn.report.curves import plot_curves, write_losses_csv
 from facenn.report.page import write_report
 from facenn.report.summary import FitSummary, Measure, dlib_measure, sface_measure
 from facenn.schema import ParameterSchema, Vector
-from facenn.steps.methods import Found
 
 LAST = "measures.json"
 ALWAYS = ("parameters.json", "model.bytes", "photo.png", "losses.csv", "losses.png", "report.html")
@@ -29,44 +29,17 @@ BEGUN = ".unfinished"  # stands beside the files while they are written: a kille
 _plotting = threading.Lock()  # matplotlib is not for several threads at once
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """Everything about one finished fit.
-
-    Attributes:
-        photo: name of the photo.
-        credit: where it comes from, for the report.
-        aligned: (H, W, 3) the crop that was fitted.
-        found: the parameters.
-        engine: (H, W, 3) the engine's picture of them; None for a game that cannot be called from here.
-        likeness: of the picture and the crop.
-        made_by: what searched, for the report.
-        seconds: of the search.
-        key: of what it was made, see ``result_key``.
-    """
-
-    photo: str
-    credit: str | None
-    aligned: Pixels
-    found: Found
-    engine: Pixels | None
-    likeness: Likeness | None
-    made_by: str
-    seconds: float
-    key: str
-
-
-def result_key(photo: Path, config: FitConfig, search: str, *, face: int | None) -> str:
+def result_key(photo: Path, config: FitConfig, method: str, *, face: int | None) -> str:
     """What tells whether two fits give the same result: a digest of all that decides it.
 
     Args:
         photo: picture file, of which the bytes count, not the name.
         config: of the fit.
-        search: digest of what searched.
+        method: digest of the method.
         face: which face of the photo; None is the largest.
     """
     content = hashlib.sha256(photo.read_bytes()).hexdigest()
-    made_of = {"photo": content, "options": config.decisive(), "search": search, "face": face}
+    made_of = {"photo": content, "options": config.decisive(), "search": method, "face": face}
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
@@ -101,32 +74,35 @@ def _holds_a_result(out: Path) -> bool:
     return finished or (out / BEGUN).is_file() or all((out / name).is_file() for name in ALWAYS)
 
 
-def write_result(out: Path, fitted: Fitted, schema: ParameterSchema, config: FitConfig) -> None:
+def write_result(out: Path, result: FitResult, summary: FitSummary, *, method: str, likeness: Likeness | None, key: str
+                 ) -> None:
     """Write the files of a fit; those of an earlier one are no result any more from the first file on.
+
+    Args:
+        out: result folder, see ``claim_folder``.
+        result: what the fit found.
+        summary: what its page shows.
+        method: by which it was found.
+        likeness: of the drawn picture and the photo.
+        key: of what it was made, see ``result_key``.
 
     Raises:
         TrainingError: a loss that is no number.
     """
-    found = fitted.found
     replace_text(out / BEGUN, "")
     (out / LAST).unlink(missing_ok=True)
-    write_preset(out / "parameters.json", schema, found.vector)
-    shape, values = original_layout(schema, found.vector)
+    write_preset(out / "parameters.json", summary.schema, result.vector)
+    shape, values = original_layout(summary.schema, result.vector)
     write_model(out / "model.bytes", values, shape=shape)
-    _write_pictures(out, {"photo": fitted.aligned, "imitator": found.imitated, "engine": fitted.engine})
-    losses = _course(found, config.method)
-    write_losses_csv(out / "losses.csv", losses)
+    _write_pictures(out, {"photo": summary.photo, "imitator": result.imitated, "engine": summary.engine})
+    write_losses_csv(out / "losses.csv", summary.losses)
     with _plotting:
-        plot_curves(out / "losses.png", losses)
-        write_report(out / "report.html", FitSummary(
-            schema=schema, vector=found.vector, photo=fitted.aligned, engine=fitted.engine, imitator=found.imitated,
-            measures=_measures(fitted.likeness), losses=losses, photo_name=fitted.photo, model=fitted.made_by,
-            seconds=fitted.seconds, steps=int(losses["step"][-1]), seed=config.seed, photo_credit=fitted.credit,
-            option_scores=_option_scores(schema, found.relaxed)))
+        plot_curves(out / "losses.png", summary.losses)
+        write_report(out / "report.html", summary)
     replace_text(out / LAST, json.dumps({
-        "method": config.method, "model": fitted.made_by, "seconds": round(fitted.seconds, 2),
-        "pictures_drawn": found.drawn, "likeness": asdict(fitted.likeness) if fitted.likeness else None,
-        "key": fitted.key}, indent=1) + "\n")
+        "method": method, "model": summary.model, "seconds": round(summary.seconds, 2),
+        "pictures_drawn": result.drawn, "likeness": asdict(likeness) if likeness else None,
+        "key": key}, indent=1) + "\n")
     (out / BEGUN).unlink()
 
 
@@ -145,11 +121,21 @@ def read_result(out: Path, key: str, names: Sequence[str]) -> tuple[Likeness | N
         return None
 
 
-def _course(found: Found, method: str) -> dict[str, list[float]]:
-    """The losses by step: through the Imitator those that steps started from; on the engine those they led to."""
-    first = {"imitator": 1, "engine": 0}[method]
-    count = len(found.history["total"])
-    return {"step": [float(first + i) for i in range(count)], **found.history}
+def losses_by_step(result: FitResult) -> dict[str, Sequence[float]]:
+    """The losses of a fit behind the steps to which they belong, as columns."""
+    count = len(result.history["total"])
+    return {"step": [float(result.first_step + i) for i in range(count)], **result.history}
+
+
+def option_scores(schema: ParameterSchema, relaxed: Vector) -> dict[str, dict[str, float]]:
+    """How probable each option of each choice was when the choices were to be made."""
+    return {c.name: {o: float(p) for o, p in zip(c.options, relaxed[schema.slices[c.name]], strict=True)}
+            for c in schema.choices}
+
+
+def measures_of(alike: Likeness | None) -> tuple[Measure, ...]:
+    """The distances of a likeness as the page shows them."""
+    return () if alike is None else (sface_measure(alike.sface), dlib_measure(alike.dlib))
 
 
 def _write_pictures(out: Path, pictures: Mapping[str, Pixels | None]) -> None:
@@ -158,12 +144,3 @@ def _write_pictures(out: Path, pictures: Mapping[str, Pixels | None]) -> None:
         (out / f"{name}.png").unlink(missing_ok=True)
         if pixels is not None:
             write_pixels(out / f"{name}.png", pixels)
-
-
-def _measures(alike: Likeness | None) -> tuple[Measure, ...]:
-    return () if alike is None else (sface_measure(alike.sface), dlib_measure(alike.dlib))
-
-
-def _option_scores(schema: ParameterSchema, relaxed: Vector) -> dict[str, dict[str, float]]:
-    return {c.name: {o: float(p) for o, p in zip(c.options, relaxed[schema.slices[c.name]], strict=True)}
-            for c in schema.choices}

@@ -6,8 +6,8 @@ import pytest
 from torch import Tensor
 
 from benchmarks.pasting import FINE, PARTS, Picture, Points, main, mask, pasted, table, warped
-from facenn.fitting.sight import MESH
 from facenn.images import SIDE
+from facenn.perception.observation import MESH
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from threading import Barrier
 import pytest
 
 import facenn.steps.fit
-from facenn.config import FitConfig
+from facenn.config import FitConfig, ImitatorFitConfig
 from facenn.errors import ConfigError, MissingFileError, PhotoError
 from facenn.evaluation import Likeness
 from facenn.steps.fit import FitReport, Job, Outcome, Refusal
@@ -15,7 +15,7 @@ from flows.fitters import close_fitter
 from flows.folders import BatchError, fit_folder
 from tests.flows.pages import GREY, RED, newest_artifact, paint, pictures
 
-TWO = FitConfig(batch=2)
+TWO = FitConfig(imitator=ImitatorFitConfig(batch=2))
 
 
 class StubFitter:

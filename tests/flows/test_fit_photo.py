@@ -8,7 +8,7 @@ import pytest
 from prefect.exceptions import ParameterTypeError
 
 import facenn.steps.fit
-from facenn.config import FitConfig
+from facenn.config import FitConfig, ImitatorFitConfig
 from facenn.errors import ConfigError, MissingFileError
 from facenn.evaluation import Likeness
 from facenn.steps.fit import FitReport
@@ -35,7 +35,7 @@ class StubFitter:
         for name, colour in {"photo.png": GREY, "engine.png": RED, "losses.png": GREY}.items():
             paint(out / name, colour)
         (out / "parameters.json").write_text(json.dumps({"parameters": {"nose.width": 0.25, "hair.style": "bob"}}))
-        for step in range(1, self.config.steps + 1):
+        for step in range(1, self.config.imitator.steps + 1):
             log(step, {"total": 1 / step})
         return FitReport(photo.name, out, Likeness(sface=0.25, dlib=0.5), seconds=3)
 
@@ -57,9 +57,9 @@ def test_fit_photo_shows_photo_and_engine_picture_in_an_artifact(
         photo: Path, prefect_server: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(facenn.steps.fit, "open_fitter", StubFitter.opened)
     with caplog.at_level(logging.INFO, logger="prefect.flow_runs"):
-        folder = fit_photo(str(photo), config=FitConfig(steps=40))
+        folder = fit_photo(str(photo), config=FitConfig(imitator=ImitatorFitConfig(steps=40)))
     assert Path(folder).parent == Path("runs")
-    assert StubFitter.config.steps == 40
+    assert StubFitter.config.imitator.steps == 40
     assert "step 40/40: total 0.025" in caplog.messages
     shown = newest_artifact("fit-photo")
     assert [picture.getpixel((0, 0)) for picture in pictures(shown)] == [GREY, (254, 0, 0), GREY]
@@ -105,6 +105,6 @@ def test_fit_markdown_shows_the_imitators_picture_where_only_the_game_can_draw(t
 def test_fit_form_explains_every_parameter_with_its_bounds() -> None:
     form = fit_photo.parameters
     assert all("description" in field for field in form.properties.values())
-    config = form.definitions["FitConfig"]["properties"]
+    config = form.definitions["ImitatorFitConfig"]["properties"]
     assert config["rate"]["description"]
     assert config["rate"]["maximum"] == 1

@@ -15,7 +15,7 @@ from flows.serve import deployments, enter
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "params.yaml").write_text("fit: {steps: 33}\n")
+    (tmp_path / "params.yaml").write_text("fit: {imitator: {steps: 33}}\n")
     return tmp_path
 
 
@@ -40,15 +40,16 @@ def runs() -> int:
 def test_form_starts_from_params_yaml_and_an_example(project: Path) -> None:
     one, folder, pipeline = deployments()
     assert one.parameters["photo"] == "data/photos/astronaut.jpg"
-    assert one.parameters["config"]["steps"] == folder.parameters["config"]["steps"] == 33
+    assert one.parameters["config"]["imitator"]["steps"] == folder.parameters["config"]["imitator"]["steps"] == 33
     assert pipeline.concurrency_limit == 1
 
 
 @pytest.mark.parametrize(("parameters", "field"), [
     ({"photoo": "me.jpg"}, "photoo"),
     ({"config": {"stepz": 3}}, "stepz"),
-    ({"config": {"steps": 0}}, "config.steps"),
-    ({"config": {"rate": 7}}, "config.rate"),
+    ({"config": {"imitator": {"steps": 0}}}, "config.imitator.steps"),
+    ({"config": {"imitator": {"rate": 7}}}, "config.imitator.rate"),
+    ({"config": {"engine": {"roundz": 7}}}, "roundz"),
     ({"config": {"character": "nobody"}}, "config.character"),
     ({"model": "best"}, "model"),
     ({"face": -1}, "face"),

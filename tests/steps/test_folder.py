@@ -19,29 +19,30 @@ import pytest
 from torch import Tensor
 
 from facenn.alignment import AlignedFace
-from facenn.config import FitConfig
+from facenn.arrays import Log
+from facenn.config import FitConfig, ImitatorFitConfig, Params
 from facenn.engine.renderer import Engine
 from facenn.errors import ConfigError, MissingFileError, PhotoError
 from facenn.evaluation import Likeness
+from facenn.fitting.result import FitResult
 from facenn.images import read_pixels, to_pixels, write_pixels
 from facenn.networks.frozen import Frozen
 from facenn.schema import ParameterSchema
 from facenn.steps.fit import FitReport, Fitter, Job, Outcome, Refusal, open_fitter
 from facenn.steps.folder import fit_folder, folder_jobs, summarise
-from facenn.steps.methods import Found, Log
 from facenn.steps.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 PRETRAINED, PHOTO = ROOT / "data/pretrained", ROOT / "data/photos/astronaut.jpg"
 PROJECT = Project(PRETRAINED, Path("nowhere"), "sqlite:////nowhere.db")
-TOY = FitConfig(steps=2, candidates=2, batch=2)
+TOY = FitConfig(imitator=ImitatorFitConfig(steps=2, candidates=2, batch=2))
 
 
 def quiet(step: int, losses: Mapping[str, float]) -> None:
     pass
 
 
-class StubSearcher:
+class StubMethod:
     """Finds the neutral face at once, and looks like the photo."""
 
     together, digest, made_by = 2, "stub", "nobody"
@@ -52,19 +53,19 @@ class StubSearcher:
         self.batches: list[int] = []
         self.loss = 1.0
 
-    def search(self, aligned: Sequence[AlignedFace], log: Log) -> list[Found]:
+    def fit(self, aligned: Sequence[AlignedFace], log: Log) -> list[FitResult]:
         self.batches.append(len(aligned))
         neutral = self.schema.neutral()
-        return [Found(neutral, neutral, {"total": [self.loss]}, to_pixels(a.picture), 0) for a in aligned]
+        return [FitResult(neutral, neutral, {"total": [self.loss]}, 1, to_pixels(a.picture)) for a in aligned]
 
 
 @pytest.fixture
-def searcher(portrait: ParameterSchema, face_points: Tensor) -> StubSearcher:
-    return StubSearcher(portrait, face_points)
+def method(portrait: ParameterSchema, face_points: Tensor) -> StubMethod:
+    return StubMethod(portrait, face_points)
 
 
-def fitter_of(searcher: StubSearcher, frozen: Frozen, **options: Any) -> Fitter:
-    return Fitter(FitConfig(**options), searcher, frozen, device="cpu")
+def fitter_of(method: StubMethod, frozen: Frozen, **options: Any) -> Fitter:
+    return Fitter(Params().with_section("fit", options).fit, method, frozen, device="cpu")
 
 
 @pytest.fixture
@@ -115,36 +116,36 @@ def test_fit_many_gives_what_single_fits_give(tmp_path: Path, photos: Path, toy_
     assert already(again) == [True]
 
 
-def test_fit_many_goes_on_where_photos_are_bad(tmp_path: Path, photos: Path, searcher: StubSearcher, frozen: Frozen
+def test_fit_many_goes_on_where_photos_are_bad(tmp_path: Path, photos: Path, method: StubMethod, frozen: Frozen
                                                ) -> None:
     (photos / "broken.jpg").write_bytes(PHOTO.read_bytes()[:5000])
     (photos / "gone.jpg").symlink_to(photos / "nowhere.jpg")
     (photos / "folder.jpg").mkdir()
     write_pixels(photos / "dot.png", np.zeros((1, 1, 3), np.uint8))
     write_pixels(photos / "line.png", np.zeros((3, 2000, 3), np.uint8))
-    outcomes = fitter_of(searcher, frozen).fit_many(folder_jobs(photos, tmp_path / "out"), log=quiet)
+    outcomes = fitter_of(method, frozen).fit_many(folder_jobs(photos, tmp_path / "out"), log=quiet)
     refused = {o.photo: o.reason for o in outcomes if isinstance(o, Refusal)}
     assert set(refused) == {"broken.jpg", "gone.jpg", "folder.jpg", "dot.png", "line.png"}
     assert all(name in reason and "\n" not in reason for name, reason in refused.items())
-    assert sum(searcher.batches) == 3
+    assert sum(method.batches) == 3
     assert [o.photo for o in outcomes] == sorted(p.name for p in photos.iterdir())
 
 
-def test_fit_many_refuses_a_photo_whose_losses_are_no_numbers(tmp_path: Path, photos: Path, searcher: StubSearcher,
+def test_fit_many_refuses_a_photo_whose_losses_are_no_numbers(tmp_path: Path, photos: Path, method: StubMethod,
                                                               frozen: Frozen) -> None:
-    searcher.loss = float("nan")
-    outcome = fitter_of(searcher, frozen).fit_many([Job(photos / "a.png", tmp_path)], log=quiet)[0]
+    method.loss = float("nan")
+    outcome = fitter_of(method, frozen).fit_many([Job(photos / "a.png", tmp_path)], log=quiet)[0]
     assert isinstance(outcome, Refusal)
     assert outcome.reason.endswith("a.png: total is nan at step 1, expected a number")
     assert not (tmp_path / "measures.json").exists()
 
 
-def test_fit_many_does_nothing_twice(tmp_path: Path, photos: Path, searcher: StubSearcher, frozen: Frozen) -> None:
+def test_fit_many_does_nothing_twice(tmp_path: Path, photos: Path, method: StubMethod, frozen: Frozen) -> None:
     jobs = folder_jobs(photos, tmp_path)
-    first = fitter_of(searcher, frozen).fit_many(jobs, log=quiet)
+    first = fitter_of(method, frozen).fit_many(jobs, log=quiet)
     written = {job: (job.folder / "report.html").stat().st_mtime_ns for job in jobs}
-    second = fitter_of(searcher, frozen, batch=3, workers=7, rounds=9).fit_many(jobs, log=quiet)
-    assert searcher.batches == [2, 1]
+    second = fitter_of(method, frozen, batch=3, workers=7, rounds=9).fit_many(jobs, log=quiet)
+    assert method.batches == [2, 1]
     assert (already(first), already(second)) == ([False] * 3, [True] * 3)
     for one, other in zip(first, second, strict=True):
         assert isinstance(one, FitReport)
@@ -155,12 +156,12 @@ def test_fit_many_does_nothing_twice(tmp_path: Path, photos: Path, searcher: Stu
 
 
 @pytest.mark.parametrize("change", ["half-written", "damaged", "no picture", "photo", "options", "lock", "search"])
-def test_fit_many_redoes_what_is_not_the_same_any_more(tmp_path: Path, searcher: StubSearcher, frozen: Frozen,
+def test_fit_many_redoes_what_is_not_the_same_any_more(tmp_path: Path, method: StubMethod, frozen: Frozen,
                                                        change: str) -> None:
     photo, options = tmp_path / "me.jpg", dict[str, Any]()
     photo.write_bytes(PHOTO.read_bytes())
     job = Job(photo, tmp_path / "out")
-    fitter_of(searcher, frozen).fit_many([job], log=quiet)
+    fitter_of(method, frozen).fit_many([job], log=quiet)
     if change == "half-written":
         (job.folder / "measures.json").unlink()
     elif change == "damaged":
@@ -174,27 +175,27 @@ def test_fit_many_redoes_what_is_not_the_same_any_more(tmp_path: Path, searcher:
     elif change == "lock":
         options["lock"] = ("skin.tone",)
     else:
-        searcher.digest = "another model"
-    assert already(fitter_of(searcher, frozen, **options).fit_many([job], log=quiet)) == [False]
-    assert already(fitter_of(searcher, frozen, **options).fit_many([job], log=quiet)) == [True]
+        method.digest = "another model"
+    assert already(fitter_of(method, frozen, **options).fit_many([job], log=quiet)) == [False]
+    assert already(fitter_of(method, frozen, **options).fit_many([job], log=quiet)) == [True]
 
 
-def test_fit_of_one_photo_is_always_made_anew(tmp_path: Path, searcher: StubSearcher, frozen: Frozen) -> None:
+def test_fit_of_one_photo_is_always_made_anew(tmp_path: Path, method: StubMethod, frozen: Frozen) -> None:
     for _ in range(2):
-        report = fitter_of(searcher, frozen).fit(PHOTO, tmp_path, face=None, credit=None, log=quiet)
+        report = fitter_of(method, frozen).fit(PHOTO, tmp_path, face=None, credit=None, log=quiet)
         assert not report.already
-    assert searcher.batches == [1, 1]
+    assert method.batches == [1, 1]
 
 
-def test_fit_folder_tries_refused_photos_again(tmp_path: Path, searcher: StubSearcher, frozen: Frozen) -> None:
+def test_fit_folder_tries_refused_photos_again(tmp_path: Path, method: StubMethod, frozen: Frozen) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "me.jpg").write_bytes(b"late")
     with pytest.raises(PhotoError, match=r"none of 1 photos could be fitted; the first: .*me\.jpg"):
-        fit_folder(fitter_of(searcher, frozen), photos, tmp_path / "out", log=quiet)
+        fit_folder(fitter_of(method, frozen), photos, tmp_path / "out", log=quiet)
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["refused"] == 1
     (photos / "me.jpg").write_bytes(PHOTO.read_bytes())
-    assert already(fit_folder(fitter_of(searcher, frozen), photos, tmp_path / "out", log=quiet)) == [False]
+    assert already(fit_folder(fitter_of(method, frozen), photos, tmp_path / "out", log=quiet)) == [False]
     assert "reasons" not in json.loads((tmp_path / "out" / "summary.json").read_text())
 
 
@@ -212,7 +213,7 @@ def test_summarise_counts_and_names_reasons(tmp_path: Path) -> None:
         "reasons": [{"photo": "y.jpg", "reason": "y.jpg: small"}, {"photo": "z.jpg", "reason": "z.jpg: no face"}]}
 
 
-def test_fitter_lets_one_thread_at_a_time_draw(tmp_path: Path, photos: Path, searcher: StubSearcher, frozen: Frozen
+def test_fitter_lets_one_thread_at_a_time_draw(tmp_path: Path, photos: Path, method: StubMethod, frozen: Frozen
                                                ) -> None:
     both, busy = threading.Barrier(2), threading.Lock()
 
@@ -222,13 +223,13 @@ def test_fitter_lets_one_thread_at_a_time_draw(tmp_path: Path, photos: Path, sea
         busy.release()
         return SimpleNamespace(picture=read_pixels(photos / "a.png"))
 
-    def search(aligned: Sequence[AlignedFace], log: Log) -> list[Found]:
+    def search(aligned: Sequence[AlignedFace], log: Log) -> list[FitResult]:
         both.wait(60)
-        return StubSearcher.search(searcher, aligned, log)
+        return StubMethod.search(method, aligned, log)
 
-    searcher.engine = cast(Engine, SimpleNamespace(draw=draw))
-    searcher.search = search  # type: ignore[method-assign]
-    fitter = fitter_of(searcher, frozen)
+    method.engine = cast(Engine, SimpleNamespace(draw=draw))
+    method.fit = search  # type: ignore[method-assign]
+    fitter = fitter_of(method, frozen)
     with ThreadPoolExecutor(2) as pool:
         outcomes = list(pool.map(lambda job: fitter.fit_many([job], log=quiet)[0],
                                  folder_jobs(photos, tmp_path / "out")[:2]))
@@ -236,7 +237,7 @@ def test_fitter_lets_one_thread_at_a_time_draw(tmp_path: Path, photos: Path, sea
 
 
 def test_fit_many_in_two_threads_is_fit_many_in_one(tmp_path: Path, photos: Path, toy_model: Path) -> None:
-    config = TOY.model_copy(update={"batch": 1})
+    config = FitConfig(imitator=ImitatorFitConfig(steps=2, candidates=2, batch=1))
     with open_fitter(config, toy_model, PROJECT, device="cpu") as fitter:
         alone, shared = (folder_jobs(photos, tmp_path / name) for name in ("alone", "shared"))
         fitter.fit_many(alone, log=quiet)
@@ -271,10 +272,10 @@ def test_killed_fit_of_a_folder_continues(tmp_path: Path, photos: Path, toy_mode
 
 
 @pytest.mark.parametrize("name", ["photo.png", "engine.png", "parameters.json", "model.bytes"])
-def test_fit_replaces_no_file_of_another_origin(tmp_path: Path, searcher: StubSearcher, frozen: Frozen, name: str
+def test_fit_replaces_no_file_of_another_origin(tmp_path: Path, method: StubMethod, frozen: Frozen, name: str
                                                 ) -> None:
     (tmp_path / name).write_bytes(PHOTO.read_bytes())
-    fitter = fitter_of(searcher, frozen)
+    fitter = fitter_of(method, frozen)
     with pytest.raises(ConfigError, match=rf"{re.escape(str(tmp_path))}.*{name}.* would be replaced"):
         fitter.fit(PHOTO, tmp_path, face=None, credit=None, log=quiet)
     (outcome,) = fitter.fit_many([Job(PHOTO, tmp_path)], log=quiet)
@@ -282,11 +283,11 @@ def test_fit_replaces_no_file_of_another_origin(tmp_path: Path, searcher: StubSe
     assert name in outcome.reason
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == PHOTO.read_bytes()
-    assert searcher.batches == []
+    assert method.batches == []
 
 
-def test_fit_never_replaces_its_own_photo(tmp_path: Path, searcher: StubSearcher, frozen: Frozen) -> None:
-    fitter = fitter_of(searcher, frozen)
+def test_fit_never_replaces_its_own_photo(tmp_path: Path, method: StubMethod, frozen: Frozen) -> None:
+    fitter = fitter_of(method, frozen)
     fitter.fit(PHOTO, tmp_path, face=None, credit=None, log=quiet)
     crop = (tmp_path / "photo.png").read_bytes()
     with pytest.raises(ConfigError, match=r"expected the results in another folder"):
@@ -294,26 +295,26 @@ def test_fit_never_replaces_its_own_photo(tmp_path: Path, searcher: StubSearcher
     assert (tmp_path / "photo.png").read_bytes() == crop
 
 
-def test_fit_goes_on_in_the_folder_of_a_killed_one(tmp_path: Path, searcher: StubSearcher, frozen: Frozen) -> None:
+def test_fit_goes_on_in_the_folder_of_a_killed_one(tmp_path: Path, method: StubMethod, frozen: Frozen) -> None:
     write_pixels(tmp_path / "photo.png", np.zeros((8, 8, 3), np.uint8))
     (tmp_path / ".unfinished").touch()
-    fitter_of(searcher, frozen).fit(PHOTO, tmp_path, face=None, credit=None, log=quiet)
+    fitter_of(method, frozen).fit(PHOTO, tmp_path, face=None, credit=None, log=quiet)
     assert (tmp_path / "measures.json").is_file()
     assert not (tmp_path / ".unfinished").exists()
 
 
 @pytest.mark.parametrize("name", ["summary.jpg", "summary.json"])
-def test_fit_folder_replaces_no_summary_of_another_origin(tmp_path: Path, photos: Path, searcher: StubSearcher,
+def test_fit_folder_replaces_no_summary_of_another_origin(tmp_path: Path, photos: Path, method: StubMethod,
                                                           frozen: Frozen, name: str) -> None:
     (tmp_path / name).write_bytes(PHOTO.read_bytes())
     with pytest.raises(ConfigError, match=rf"got .*{name}"):
-        fit_folder(fitter_of(searcher, frozen), photos, tmp_path, log=quiet)
+        fit_folder(fitter_of(method, frozen), photos, tmp_path, log=quiet)
     assert (tmp_path / name).read_bytes() == PHOTO.read_bytes()
-    assert searcher.batches == []
+    assert method.batches == []
 
 
-def test_fit_folder_takes_its_own_sheet_for_no_photo(photos: Path, searcher: StubSearcher, frozen: Frozen) -> None:
-    fitter = fitter_of(searcher, frozen)
+def test_fit_folder_takes_its_own_sheet_for_no_photo(photos: Path, method: StubMethod, frozen: Frozen) -> None:
+    fitter = fitter_of(method, frozen)
     fit_folder(fitter, photos, photos, log=quiet)
     again = fit_folder(fitter, photos, photos, log=quiet)
     assert (photos / "summary.jpg").is_file()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from facenn.config import FitConfig
+from facenn.config import FitConfig, ImitatorFitConfig
 from facenn.engine.generation import random_vector
 from facenn.engine.renderer import Engine
 from facenn.errors import CheckpointError, ConfigError
@@ -77,7 +77,8 @@ def test_measure_finds_no_gap_where_the_imitator_is_the_engine(
 
 def test_measure_writes_random_and_fitted_figures_side_by_side(tmp_path: Path, toy_model: Path) -> None:
     told: list[int] = []
-    fresh, config = Fresh("portrait", 2, 5, fitted=2), FitConfig(steps=2, candidates=0, batch=1)
+    fresh, config = Fresh("portrait", 2, 5, fitted=2), FitConfig(imitator=ImitatorFitConfig(
+        steps=2, candidates=0, batch=1))
     found = measure(toy_model, tmp_path / "a" / "out.json", fresh, config, pretrained=PRETRAINED, device="cpu",
                     progress=told.append, log=lambda step, losses: told.append(step))
     assert told == [0, 1, 2, 1, 2, 3, 4]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from facenn.config import EMBEDDED, FitConfig
+from facenn.config import EMBEDDED, FitConfig, ImitatorFitConfig
 from facenn.engine.characters import character
 from facenn.errors import ConfigError, MissingFileError
 from facenn.evaluation import Likeness
@@ -149,10 +149,10 @@ def test_schema_digest_tells_meanings_apart_and_not_texts() -> None:
 
 
 def test_logged_fit_has_its_course_and_figures_but_nothing_of_the_photo(tracking: str, result: FitReport) -> None:
-    config = FitConfig(steps=2)
+    config = FitConfig(imitator=ImitatorFitConfig(steps=2))
     run_id = log_fits([result], config, tracking=tracking, model="imitator-elf-1", with_photo=False)
     run = client(tracking).get_run(run_id)
-    assert run.data.params == {**{k: str(v) for k, v in config.model_dump().items()}, "model": "imitator-elf-1"}
+    assert run.data.params == {**{k: str(v) for k, v in config.flat().items()}, "model": "imitator-elf-1"}
     assert run.data.metrics == {"loss/identity": 0.25, "loss/total": 1.0, "likeness/dlib": 0.75,
                                 "likeness/sface": 0.5, "seconds": 12.5, "pictures_drawn": 7}
     points = client(tracking).get_metric_history(run_id, "loss/identity")

@@ -37,7 +37,7 @@ def workshop_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workshop")
     shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["fit"].update(TOY)
+    params["fit"]["imitator"].update(TOY)
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     (folder / "data").mkdir()
     for name in ("pretrained", "photos"):
@@ -90,7 +90,8 @@ def _free() -> int:
 def _begin_endless_fit(form: str) -> str:
     """The id of a run of that form, as soon as it runs."""
     api = form.replace("/deployments/deployment/", "/api/deployments/").removesuffix("/run")
-    fit = {"photo": "data/photos/astronaut.jpg", "name": "endless", "config": {"steps": 10**6, "candidates": 1}}
+    fit = {"photo": "data/photos/astronaut.jpg", "name": "endless",
+           "config": {"imitator": {"steps": 10**6, "candidates": 1}}}
     run: str = _ask(f"{api}/create_flow_run", {"parameters": fit})["id"]
     end = time.monotonic() + BEGIN
     while _ask(f"{api.split('/deployments/')[0]}/flow_runs/{run}")["state_type"] != "RUNNING":

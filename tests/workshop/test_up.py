@@ -26,7 +26,7 @@ def test_up_serves_the_flows_and_prints_the_form_of_the_fit(workshop: Addresses)
     assert {deployment["status"] for deployment in found} == {"READY"}
     fit, = (d for d in found if f"/{d['id']}/" in workshop.form)
     assert fit["name"] == "local"
-    assert fit["parameters"]["config"]["candidates"] == 1  # of the project's own params.yaml
+    assert fit["parameters"]["config"]["imitator"]["candidates"] == 1  # of the project's own params.yaml
 
 
 def test_up_tells_the_page_of_prefect_where_its_server_is(workshop: Addresses) -> None:

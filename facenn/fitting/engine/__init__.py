@@ -1,0 +1,1 @@
+"""The fit on the embedded engine itself: Gauss-Newton on what networks see of its pictures."""
