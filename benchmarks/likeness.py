@@ -31,10 +31,10 @@ from facenn.engine.renderer import Engine
 from facenn.errors import FacennError, FormatError, MissingFileError, PhotoError
 from facenn.evaluation import find_landmarks
 from facenn.files import replace_text
-from facenn.fitting.comparison import superimposed
 from facenn.fitting.library import Library, library_folder, load_library
-from facenn.fitting.sight import MESH
 from facenn.images import read_image, read_pixels, to_tensor, write_pixels
+from facenn.networks.cropping import procrustes
+from facenn.networks.facemesh import MESH
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
@@ -162,7 +162,7 @@ def _judged(picture: torch.Tensor, points: torch.Tensor, frozen: Frozen) -> Arra
 def nearest_people(aligned: AlignedFace, library: Library, frozen: Frozen) -> dict[str, int]:
     """Who of the library is nearest to a photo, by each of two measures."""
     embedding = frozen.views[0].embed(aligned.picture[None], aligned.landmarks[None])[0].numpy()
-    points = superimposed(library.sights.points[:, :MESH], (aligned.landmarks[:MESH, :2] / 512).numpy())
+    points = procrustes(library.sights.points[:, :MESH], (aligned.landmarks[:MESH, :2] / 512).numpy())
     apart = np.square(points - (aligned.landmarks[:MESH, :2] / 512).numpy()).sum((1, 2))
     return {NEAREST: int((library.sights.embedding @ embedding).argmax()),
             "nearest by landmarks": int(apart.argmin())}

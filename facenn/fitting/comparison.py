@@ -9,15 +9,16 @@ from facenn.fitting.face import CELLS
 from facenn.fitting.hair import surroundings
 from facenn.fitting.newton import Array, robust_loss
 from facenn.fitting.population import Population
-from facenn.fitting.sight import MESH, Floats, Layout, Sights
+from facenn.fitting.sight import Floats, Layout, Sights
+from facenn.networks.cropping import procrustes
+from facenn.networks.facemesh import JAW_ANGLES, JAW_EDGES, MESH, MOUTH_CORNERS, NOSE_TIP, OUTER_EYE_CORNERS
 from facenn.schema import ParameterSchema, Vector
 
-EYES = (33, 263)  # outer corners
 # FaceMesh, which has learnt from photos, sees the lower corners of the engine's jaws inside of their outline, by so
 # many distances between the eyes: in the mean of 31 drawn heads whose outline is clear there, with deviations of 0.02.
 # In a photo it sees them where they are. An Imitator may draw another head, so its fits know nothing of this.
-JAW = {397: 0.043, 365: 0.073, 172: 0.043, 136: 0.073}
-CENTRE = (61, 291, 1)  # corners of the mouth and tip of the nose
+JAW = {**dict.fromkeys(JAW_ANGLES, 0.043), **dict.fromkeys(JAW_EDGES, 0.073)}
+CENTRE = (*MOUTH_CORNERS, NOSE_TIP)
 
 # Each weight is that of a mean square, so that the terms compare whatever the number of their entries.
 IDENTITY = 2.4  # |difference of unit embeddings|^2 = 2 (1 - cosine): 1 for SFace and 1.4 for FaceRes
@@ -59,7 +60,7 @@ class Comparison:
 
     def __init__(self, photo: Sights, layout: Layout, population: Population) -> None:
         self._photo, self._layout, self._population = photo, layout, population
-        self._points = as_if_drawn(photo.points[:, :MESH])
+        self._points = as_if_drawn(photo.points[:, :MESH])  # without irises: they say where a person looks
         self._tones, self._relief = layout.tones(photo.skin), layout.relief(photo.skin)
         self._region = surroundings(photo.points[0], CELLS)
         sizes = {"identity": photo.embedding.shape[1], "landmark": 2 * MESH, "tone": 3 * layout.patches,
@@ -79,8 +80,8 @@ class Comparison:
         """
         photo, count = self._photo, len(drawn)
         identity = np.sqrt(IDENTITY) * (drawn.embedding - photo.embedding)
-        points = np.sqrt(LANDMARKS / MESH) * (superimposed(drawn.points[:, :MESH], self._points[0])
-                                              - self._points) / _eye_distance(photo.points)
+        points = np.sqrt(LANDMARKS / MESH) * (procrustes(drawn.points[:, :MESH], self._points[0])
+                                            - self._points) / _eye_distance(photo.points)
         tone = self._tone_weight() * (self._layout.tones(drawn.skin) - self._tones)
         relief = self._relief_weight() * (self._layout.relief(drawn.skin) - self._relief)
         iris = np.sqrt(IRIS / 3) * (drawn.iris - photo.iris)
@@ -138,19 +139,9 @@ def as_if_drawn(points: Floats) -> Floats:
 
 def _eye_distance(points: Floats) -> Floats:
     """(B, N, 2) landmarks -> (B,)."""
-    distance: Floats = np.linalg.norm(points[:, EYES[1]] - points[:, EYES[0]], axis=-1)
+    left, right = OUTER_EYE_CORNERS
+    distance: Floats = np.linalg.norm(points[:, right] - points[:, left], axis=-1)
     return distance
-
-
-def superimposed(points: Floats, onto: Floats) -> Floats:
-    """Points (B, N, 2) after the similarity, one for each B, that brings them closest to others (N, 2)."""
-    centre, goal = points.mean(1, keepdims=True), onto.mean(0)
-    a, b = points - centre, onto - goal
-    a, b = a[..., 0] + 1j * a[..., 1], b[..., 0] + 1j * b[..., 1]
-    turn = (a.conj() * b).sum(1) / (np.abs(a) ** 2).sum(1)  # a complex number turns and scales
-    there = turn[:, None] * a
-    moved: Floats = np.stack([there.real, there.imag], -1).astype(np.float32) + goal
-    return moved
 
 
 def sliders_of(vectors: Vector, schema: ParameterSchema) -> Array:

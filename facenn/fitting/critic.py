@@ -12,6 +12,7 @@ from facenn.fitting.face import coarse
 from facenn.fitting.target import Target
 from facenn.images import SIDE
 from facenn.losses import colour_loss, identity_loss, landmark_loss
+from facenn.networks.facemesh import OUTER_EYE_CORNERS
 from facenn.networks.frozen import Frozen
 from facenn.networks.imitator import Imitator
 from facenn.networks.precision import computes_in_bf16
@@ -59,7 +60,7 @@ class Critic:
         embedding = self.frozen.ensemble.embed(drawn, landmarks)
         every = landmarks.new_ones(landmarks.shape[1])
         return {"identity": identity_loss(embedding, target.embedding),
-                "landmark": landmark_loss(landmarks, target.landmarks, weights=every),
+                "landmark": landmark_loss(landmarks, target.landmarks, weights=every, eyes=OUTER_EYE_CORNERS),
                 "colour": colour_loss(coarse(drawn), target.colours, weights=target.colour_weights)
                 }, landmarks.detach()
 

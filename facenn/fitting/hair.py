@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, binary_erosion, binary_fill_holes, binary_opening
 
-from facenn.fitting.face import FACE_OVAL
+from facenn.networks.facemesh import FACE_OVAL
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -14,20 +14,20 @@ from scipy.spatial import Delaunay
 from torch import Tensor
 from torch.nn import functional as F
 
-from facenn.fitting.face import CELLS, FACE_OVAL, inside
+from facenn.fitting.face import CELLS
 from facenn.fitting.hair import hair_colour, hair_in_photo
+from facenn.networks.cropping import points_in_polygon, sample_at
+from facenn.networks.facemesh import FACE_OVAL, IRISES, MESH
 from facenn.networks.landmarks import FaceFinder
 from facenn.networks.recognition import Ensemble
 
 Floats = NDArray[np.float32]
 
 SIDE = 256  # pixels of the compared pictures: the recognition networks see 112 and 224, the landmark network 192
-MESH = 468  # landmarks that are compared; the irises after them say where somebody looks
 GRID = 64  # spots of the skin per side of a picture: half a brow's height apart
 BLUR = 3.0  # spots; what is coarser is light and tone, what is finer are brows, lids, lips and folds
 PATCH = 3  # spots per side of a patch of skin whose colour counts as one: about the height of a lip
 DARK = 0.04  # added before the logarithm, or noise in black pupils would outweigh everything
-IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))  # the middle of each, then four points of its border
 # Where an iris is looked at, in its radii and in degrees below the horizontal: left and right of its middle, for lids
 # cover it above and below, and lamps are mirrored in the middle.
 IRIS_RADII, IRIS_TURNS = (0.45, 0.6, 0.75), (-20, -5, 10, 25, 40)
@@ -77,7 +77,8 @@ class Layout:
     def __init__(self, reference: Floats) -> None:
         mesh = reference[:MESH]
         at = ((np.stack(np.meshgrid(np.arange(GRID), np.arange(GRID)), -1) + 0.5) / GRID).astype(np.float32)
-        face = inside(torch.from_numpy(at.reshape(-1, 2)), torch.from_numpy(mesh[None, list(FACE_OVAL)]))[0].numpy()
+        oval = torch.from_numpy(mesh[None, list(FACE_OVAL)])
+        face = points_in_polygon(torch.from_numpy(at.reshape(-1, 2)), oval)[0].numpy()
         triangles = Delaunay(mesh.astype(np.float64))
         found = triangles.find_simplex(at.reshape(-1, 2))
         self._cells = np.flatnonzero(face & (found >= 0))
@@ -174,14 +175,8 @@ class Eyes:
 
 def colours_at(pictures: Tensor, places: Floats) -> Floats:
     """(B, T, 3) colours of pictures (B, 3, S, S) at places (B, T, 2), as parts of their side."""
-    found: Floats = sampled(pictures, torch.from_numpy(places)).contiguous().numpy()
+    found: Floats = sample_at(pictures, torch.from_numpy(places)).contiguous().numpy()
     return found
-
-
-def sampled(pictures: Tensor, places: Tensor) -> Tensor:
-    """(B, T, 3) colours of pictures (B, 3, S, S) at places (B, T, 2); differentiable in both."""
-    at = places[:, :, None] * 2 - 1
-    return F.grid_sample(pictures, at, align_corners=False, padding_mode="border")[..., 0].mT
 
 
 def iris_places(points: Tensor) -> Tensor:
@@ -203,7 +198,7 @@ def iris_colour(pictures: Tensor, points: Tensor) -> Tensor:
         pictures: (B, 3, S, S) RGB; the colours are differentiable in them.
         points: (B, 478, 2) landmarks as parts of the pictures' side.
     """
-    seen = sampled(pictures, iris_places(points))
+    seen = sample_at(pictures, iris_places(points))
     order = (seen.detach() @ seen.new_tensor(LUMINANCE)).argsort(1)
     quarter = order.shape[1] // 4
     return seen.gather(1, order[:, quarter:-quarter, None].expand(-1, -1, 3)).mean(1)

@@ -3,10 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from facenn.fitting.comparison import Comparison, sliders_of, superimposed
+from facenn.fitting.comparison import Comparison, sliders_of
 from facenn.fitting.library import Library
 from facenn.fitting.newton import Array, robust_loss
-from facenn.fitting.sight import MESH, Sights
+from facenn.fitting.sight import Sights
+from facenn.networks.cropping import procrustes
+from facenn.networks.facemesh import MESH
 
 RIDGE = 0.03  # of the mean variance of a feature times their number: as good on held-out people as any near it
 EMBEDDING, POINTS, TONES, RELIEF = 0.5, 1.0, 1.0, 0.3  # what each kind of feature counts, all together
@@ -39,7 +41,7 @@ class Regression:
 
     def _raw(self, seen: Sights) -> list[Array]:
         count = len(seen)
-        points = superimposed(seen.points[:, :MESH], self._frame)
+        points = procrustes(seen.points[:, :MESH], self._frame)
         parts = (seen.embedding, points, self._layout.tones(seen.skin), self._layout.relief(seen.skin))
         return [p.reshape(count, -1).astype(np.float64) for p in parts]
 

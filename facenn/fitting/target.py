@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from facenn.fitting.face import CELLS, FACE_OVAL, cells_inside, coarse
+from facenn.fitting.face import CELLS, cells_inside, coarse
 from facenn.fitting.hair import FEWEST, hair_colour, surfaces_in_photo, surroundings
 from facenn.fitting.irises import cleared
 from facenn.fitting.sight import iris_colour
+from facenn.networks.facemesh import FACE_OVAL
 from facenn.networks.frozen import Frozen
 from facenn.networks.traits import Traits
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from facenn.networks import recognition
+from facenn.networks import cropping, facemesh, recognition
 from facenn.networks.graph import load_graph
 from facenn.networks.landmarks import FaceFinder
 from facenn.networks.recognition import DLIB, FACERES, SFACE, Ensemble, Recognizer
@@ -19,7 +19,9 @@ SHARES = {"sface": 0.42, "faceres": 0.58}  # strangers are about as far apart to
 # By scale and by degrees: what pleases a network in one crop alone is no likeness either.
 FRAMINGS = ((1.07, 0.0), (1.0, 12.0), (1.0, 0.0), (0.95, -10.0))
 TOGETHER = 2  # of them that are looked at in every step of a fit which does not look at one after the other
-RECOGNITION = (Path(__file__), Path(recognition.__file__))  # files on which it depends what the ensemble sees
+# The files on which embeddings of the ensemble depend.
+RECOGNITION = tuple(Path(str(module)) for module in (__file__, recognition.__file__, cropping.__file__,
+                                                     facemesh.__file__))
 
 
 @dataclass(frozen=True)

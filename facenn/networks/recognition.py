@@ -9,6 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facenn.networks.cropping import crop, similarity
+from facenn.networks.facemesh import (
+    LEFT_EYE_INNER,
+    LEFT_EYE_OUTER,
+    LEFT_MOUTH_CORNER,
+    NOSE_BASE,
+    NOSE_TIP,
+    RIGHT_EYE_INNER,
+    RIGHT_EYE_OUTER,
+    RIGHT_MOUTH_CORNER,
+)
 from facenn.networks.graph import Graph
 
 
@@ -35,7 +45,8 @@ class Template:
 # OpenCV's FaceRecognizerSF::alignCrop: eye in the picture's left, in its right, nose tip, mouth corners
 SFACE = Template(
     ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)),
-    ((33, 133), (362, 263), (1,), (61,), (291,)))
+    ((LEFT_EYE_OUTER, LEFT_EYE_INNER), (RIGHT_EYE_INNER, RIGHT_EYE_OUTER), (NOSE_TIP,), (LEFT_MOUTH_CORNER,),
+     (RIGHT_MOUTH_CORNER,)))
 
 # SFace's framing in twice as many pixels; a tenth tighter or wider tells people apart as well
 FACERES = Template(tuple((2 * x, 2 * y) for x, y in SFACE.points), SFACE.landmarks)
@@ -48,7 +59,8 @@ def _dlib_template(side: int = 150, padding: float = 0.25) -> Template:
             (0.4901123135679, 0.6277975316475))
     points = tuple(((x + padding) / (1 + 2 * padding) * side, (y + padding) / (1 + 2 * padding) * side)
                    for x, y in unit)
-    return Template(points, ((263,), (362,), (33,), (133,), (2,)))
+    return Template(points, ((RIGHT_EYE_OUTER,), (RIGHT_EYE_INNER,), (LEFT_EYE_OUTER,), (LEFT_EYE_INNER,),
+                             (NOSE_BASE,)))
 
 
 DLIB = _dlib_template()

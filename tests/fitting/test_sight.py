@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from facenn.fitting.face import CELLS
-from facenn.fitting.sight import GRID, IRISES, SIDE, Eyes, Floats, Layout, Sights, iris_colour, iris_places, joined
+from facenn.fitting.sight import GRID, SIDE, Eyes, Floats, Layout, Sights, iris_colour, iris_places, joined
+from facenn.networks.facemesh import FOREHEAD, IRISES
 from facenn.networks.frozen import Frozen
 
 
@@ -73,7 +74,7 @@ def test_eyes_see_brown_irises_and_brown_hair_in_a_photo(eyes: Eyes, photo: Tens
     for colour in (seen.iris[0], seen.hair[0]):
         assert colour[0] > colour[1] > colour[2]
         assert colour.max() < 0.45
-    above, beside = int(face_points[10, 1] / 512 * CELLS) - 1, int(face_points[10, 0] / 512 * CELLS)
+    above, beside = ((face_points[FOREHEAD, [1, 0]] / 512 * CELLS).int() - torch.tensor([1, 0])).tolist()
     assert seen.cover[0, above, beside] > 0.8
     assert seen.cover[0, above + 4, beside] < 0.2
 

@@ -4,10 +4,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from facenn.fitting.face import FACE_OVAL, cells_inside, coarse
+from facenn.fitting.face import cells_inside, coarse
 from facenn.fitting.hair import hair_in_photo, surfaces_in_photo, surroundings
 from facenn.fitting.irises import cleared
 from facenn.fitting.target import HEAD_WEIGHT, WALL_WEIGHT, Target, irises_in, see
+from facenn.networks.facemesh import FACE_OVAL
 from facenn.networks.frozen import Frozen
 
 WALL = torch.tensor([0.1, 0.9, 0.2])  # a colour that nothing in the photo has
