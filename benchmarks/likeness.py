@@ -155,7 +155,7 @@ def judged_render(pixels: Pixels, frozen: Frozen) -> Array:
 
 @torch.no_grad()
 def _judged(picture: torch.Tensor, points: torch.Tensor, frozen: Frozen) -> Array:
-    return frozen.dlib.embed(picture[None], points[None])[0].numpy().astype(np.float64)
+    return frozen.judge.embed(picture[None], points[None])[0].numpy().astype(np.float64)
 
 
 @torch.no_grad()

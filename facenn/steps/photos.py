@@ -16,6 +16,7 @@ from facenn.evaluation import Likeness, likeness
 from facenn.files import replace_text
 from facenn.images import read_image, read_pixels, to_pixels, to_tensor, write_pixels
 from facenn.networks.frozen import Frozen, load_frozen
+from facenn.networks.recognition import REPORTED
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
 from facenn.steps.project import Project
@@ -291,7 +292,7 @@ def summarise(summary: Path, outcomes: Sequence[Outcome]) -> None:
     """
     fitted = [o for o in outcomes if isinstance(o, FitReport)]
     refused = sorted((o for o in outcomes if isinstance(o, Refusal)), key=lambda o: o.photo)
-    distances = {name: [getattr(r.likeness, name) for r in fitted if r.likeness] for name in ("sface", "dlib")}
+    distances = {name: [r.likeness.distances[name] for r in fitted if r.likeness] for name in REPORTED}
     means = {name: round(sum(values) / len(values), 4) for name, values in distances.items() if values}
     reasons = {"reasons": [{"photo": o.photo, "reason": o.reason} for o in refused]} if refused else {}
     replace_text(summary, json.dumps({"fitted": len(fitted), "refused": len(refused), **means, **reasons}, indent=1)

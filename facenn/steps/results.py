@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from facenn.config import FitConfig
@@ -14,9 +14,10 @@ from facenn.exchange.presets import write_preset
 from facenn.exchange.unity import original_layout, write_model
 from facenn.files import replace_text
 from facenn.images import write_pixels
+from facenn.networks.recognition import RECOGNISERS, REPORTED, RecognitionNetwork
 from facenn.report.curves import plot_curves, write_losses_csv
 from facenn.report.page import write_report
-from facenn.report.summary import FitSummary, Measure, Pixels, dlib_measure, sface_measure
+from facenn.report.summary import FitSummary, Measure, Pixels, distance_measure
 from facenn.schema import ParameterSchema, Vector
 from facenn.steps.searchers import Found
 
@@ -119,12 +120,12 @@ def write_result(out: Path, fitted: Fitted, schema: ParameterSchema, config: Fit
         plot_curves(out / "losses.png", losses)
         write_report(out / "report.html", FitSummary(
             schema=schema, vector=found.vector, photo=fitted.aligned, engine=fitted.engine, imitator=found.imitated,
-            measures=_measures(fitted.likeness), losses=losses, photo_name=fitted.photo, model=fitted.made_by,
-            seconds=fitted.seconds, steps=int(losses["step"][-1]), seed=config.seed, photo_credit=fitted.credit,
-            option_scores=_option_scores(schema, found.relaxed)))
+            measures=measures_of(fitted.likeness) if fitted.likeness else (), losses=losses, photo_name=fitted.photo,
+            model=fitted.made_by, seconds=fitted.seconds, steps=int(losses["step"][-1]), seed=config.seed,
+            photo_credit=fitted.credit, option_scores=_option_scores(schema, found.relaxed)))
     replace_text(out / LAST, json.dumps({
         "method": config.method, "model": fitted.made_by, "seconds": round(fitted.seconds, 2),
-        "pictures_drawn": found.drawn, "likeness": asdict(fitted.likeness) if fitted.likeness else None,
+        "pictures_drawn": found.drawn, "likeness": dict(fitted.likeness.distances) if fitted.likeness else None,
         "key": fitted.key}, indent=1) + "\n")
     (out / BEGUN).unlink()
 
@@ -138,8 +139,8 @@ def read_result(out: Path, key: str, names: Sequence[str]) -> tuple[Likeness | N
         alike = measures["likeness"]
         if measures["key"] != key:
             return None
-        return None if alike is None else Likeness(float(alike["sface"]), float(alike["dlib"])), float(
-            measures["seconds"])
+        likeness = None if alike is None else Likeness({name: float(alike[name]) for name in REPORTED})
+        return likeness, float(measures["seconds"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -159,8 +160,14 @@ def _write_pictures(out: Path, pictures: Mapping[str, Pixels | None]) -> None:
             write_pixels(out / f"{name}.png", pixels)
 
 
-def _measures(alike: Likeness | None) -> tuple[Measure, ...]:
-    return () if alike is None else (sface_measure(alike.sface), dlib_measure(alike.dlib))
+def measures_of(likeness: Likeness) -> tuple[Measure, ...]:
+    """What reports say of the distances to the recognition networks."""
+    return tuple(_measure(RECOGNISERS[name], distance) for name, distance in likeness.distances.items())
+
+
+def _measure(network: RecognitionNetwork, distance: float) -> Measure:
+    return distance_measure(distance, title=network.title, metric=network.metric, judge=network.role == "judge",
+                            usual=network.usual, same_person=network.same_person)
 
 
 def _option_scores(schema: ParameterSchema, relaxed: Vector) -> dict[str, dict[str, float]]:
