@@ -31,10 +31,10 @@ from facenn.engine.renderer import Engine
 from facenn.errors import FacennError, FormatError, MissingFileError, PhotoError
 from facenn.files import replace_text
 from facenn.fitting.engine.library import Library, library_folder, load_library
-from facenn.fitting.engine.residuals import superimposed
 from facenn.images import read_image, read_pixels, to_tensor, write_pixels
+from facenn.networks.cropping import procrustes
+from facenn.networks.facemesh import MESH
 from facenn.networks.frozen import Frozen, load_frozen
-from facenn.perception.observation import MESH
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
 from facenn.steps.fit import Fitter, Job, Refusal, open_fitter
@@ -155,14 +155,14 @@ def judged_render(pixels: Pixels, frozen: Frozen) -> Array:
 
 @torch.no_grad()
 def _judged(picture: torch.Tensor, points: torch.Tensor, frozen: Frozen) -> Array:
-    return frozen.dlib.embed(picture[None], points[None])[0].numpy().astype(np.float64)
+    return frozen.judge.embed(picture[None], points[None])[0].numpy().astype(np.float64)
 
 
 @torch.no_grad()
 def nearest_people(aligned: AlignedFace, library: Library, frozen: Frozen) -> dict[str, int]:
     """Who of the library is nearest to a photo, by each of two measures."""
     embedding = frozen.views[0].embed(aligned.picture[None], aligned.landmarks[None])[0].numpy()
-    points = superimposed(library.observations.points[:, :MESH], (aligned.landmarks[:MESH, :2] / 512).numpy())
+    points = procrustes(library.observations.points[:, :MESH], (aligned.landmarks[:MESH, :2] / 512).numpy())
     apart = np.square(points - (aligned.landmarks[:MESH, :2] / 512).numpy()).sum((1, 2))
     return {NEAREST: int((library.observations.embedding @ embedding).argmax()),
             "nearest by landmarks": int(apart.argmin())}

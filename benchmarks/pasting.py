@@ -26,10 +26,9 @@ from benchmarks.likeness import find_people, judged_photo, judged_render
 from facenn.errors import FacennError, MissingFileError, PhotoError
 from facenn.files import replace_text
 from facenn.images import SIDE, read_pixels, to_tensor, write_pixels
+from facenn.networks.facemesh import BROW_OUTLINES, EYE_OUTLINES, FACE_OVAL, MESH, MOUTH_OUTLINE, NOSE_OUTLINE
 from facenn.networks.frozen import load_frozen
 from facenn.networks.landmarks import FaceFinder
-from facenn.perception.cells import FACE_OVAL
-from facenn.perception.observation import MESH
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
 from facenn.steps.project import RUNS, Project
@@ -37,15 +36,9 @@ from facenn.steps.project import RUNS, Project
 Picture = NDArray[np.float64]  # (SIDE, SIDE, 3) RGB in [0, 1]
 Points = NDArray[np.float64]  # (MESH, 2) in pixels
 
-# outlines among MediaPipe's points
-EYES = ((33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
-        (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249))
-BROWS = ((70, 63, 105, 66, 107, 55, 65, 52, 53, 46), (300, 293, 334, 296, 336, 285, 295, 282, 283, 276))
-MOUTH = ((61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146),)
-NOSE = ((168, 193, 245, 188, 174, 217, 126, 142, 203, 98, 97, 2, 326, 327, 423, 371, 355, 437, 399, 412, 465, 417),)
 # by how much an outline is blown up before it is filled, and how soft its border is, in pixels
-PARTS = {"eyes": (EYES, 0.35, 4), "brows": (BROWS, 0.35, 4), "nose": (NOSE, 0.1, 4), "mouth": (MOUTH, 0.15, 4),
-         "face": ((FACE_OVAL,), -0.04, 6)}
+PARTS = {"eyes": (EYE_OUTLINES, 0.35, 4), "brows": (BROW_OUTLINES, 0.35, 4), "nose": ((NOSE_OUTLINE,), 0.1, 4),
+         "mouth": ((MOUTH_OUTLINE,), 0.15, 4), "face": ((FACE_OVAL,), -0.04, 6)}
 FINE = (4, 8, 16)  # pixels: detail is what a blur of that deviation takes away
 TONE = 24  # pixels: what such a blur leaves
 SHOWN, TILE = ("fit", "eyes and brows", "detail finer than 8 pixels", "face"), 256

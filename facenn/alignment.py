@@ -8,15 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facenn.errors import PhotoError
-from facenn.networks.cropping import crop, grid, inverse, moved, scale, similarity
-from facenn.networks.landmarks import POINTS, PUPILS, FaceFinder
+from facenn.networks.cropping import crop, grid, inverse, scale, similarity, transform_points
+from facenn.networks.facemesh import CHIN, FOREHEAD, LANDMARKS, LEVEL, PUPILS, STABLE
+from facenn.networks.landmarks import FaceFinder
 
-# points that keep their place when a face talks or smiles: eye corners, bridge, tip and base of the nose,
-# mouth corners, then the outline at brow and cheek height
-STABLE = (33, 133, 362, 263, 168, 1, 2, 61, 291, 10, 127, 356, 234, 454)
-# pairs that lie level on an upright face, picture's left first: eyes, mouth, outline
-LEVEL = ((33, 263), (133, 362), (61, 291), (127, 356), (234, 454))
-FOREHEAD, CHIN = 10, 152
 TOLERANCE = 0.05  # of the distance between the pupils: residuals beyond it count ever less
 ROUNDS = 8  # of reweighting; the map no longer moves after about five
 
@@ -98,7 +93,7 @@ def align(
         raise PhotoError(f"the face is too small: expected {min_eye_distance:.0f} pixels or more between the "
                          f"pupils, measured {eye_distance:.0f}")
     to_photo = framing(points, frame.to(points), eye_distance=eye_distance)
-    landmarks = moved(points[None], inverse(to_photo[None]))[0]
+    landmarks = transform_points(points[None], inverse(to_photo[None]))[0]
     picture = continued_crop(photo, to_photo, size)
     return AlignedFace(picture, landmarks, to_photo, chosen.box, len(faces), eye_distance, yaw, pitch, roll)
 
@@ -166,14 +161,14 @@ def framing(points: Tensor, frame: Tensor, *, eye_distance: float) -> Tensor:
     Returns:
         (2, 3) map from the frame's pixels to the photo's.
     """
-    if len(points) != POINTS or len(frame) != POINTS:
-        raise PhotoError(f"expected {POINTS} landmarks each, got {len(points)} in the photo and "
+    if len(points) != LANDMARKS or len(frame) != LANDMARKS:
+        raise PhotoError(f"expected {LANDMARKS} landmarks each, got {len(points)} in the photo and "
                          f"{len(frame)} in the frame")
     source, target = frame[None, list(STABLE), :2], points[None, list(STABLE), :2]
     weights = torch.ones_like(source[..., 0])
     for _ in range(ROUNDS):
         to_photo = similarity(source, target, weights=weights)
-        residual = (moved(source, to_photo) - target).norm(dim=-1) / eye_distance
+        residual = (transform_points(source, to_photo) - target).norm(dim=-1) / eye_distance
         weights = 1 / (1 + (residual / TOLERANCE) ** 2)
     return to_photo[0]
 

@@ -17,6 +17,7 @@ from facenn.errors import ConfigError, FacennError, MissingFileError, ProgramErr
 from facenn.steps.project import MODELS, RENDERS, REPORTS, RUNS, UNITY, Project, choose_device
 
 if TYPE_CHECKING:
+    from facenn.networks.recognition import RecognitionNetwork
     from facenn.steps.fit import FitReport, Fitter
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -373,8 +374,17 @@ def _astronaut(path: Path) -> Path:
 def _print_fit(report: "FitReport") -> None:
     print(f"{report.photo}: {report.seconds:.0f} s; report: {report.folder / 'report.html'}")
     if report.likeness is not None:
-        print(f"  engine picture against photo: dlib {report.likeness.dlib:.3f} (the judge, below 0.6 is the same "
-              f"person to it), SFace {report.likeness.sface:.3f} (which the fit minimised)")
+        from facenn.networks.recognition import RECOGNISERS
+
+        distances = sorted(report.likeness.distances.items(), key=lambda item: RECOGNISERS[item[0]].role != "judge")
+        print("  engine picture against photo: " + ", ".join(_distance_text(RECOGNISERS[name], distance)
+                                                             for name, distance in distances))
+
+
+def _distance_text(network: "RecognitionNetwork", distance: float) -> str:
+    bound = "" if network.same_person is None else f", below {network.same_person:g} is the same person to it"
+    part = f"the judge{bound}" if network.role == "judge" else "which the fit minimised"
+    return f"{network.title} {distance:.3f} ({part})"
 
 
 @contextmanager

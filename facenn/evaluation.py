@@ -14,6 +14,7 @@ from facenn.dataset import Faces, Rows, batches
 from facenn.engine.looks import LABELS
 from facenn.networks.frozen import Frozen
 from facenn.networks.imitator import Imitator
+from facenn.networks.recognition import REPORTED
 from facenn.schema import ParameterSchema, Vector
 
 PARTS = ("background", "skin", "brow", "eye", "nose", "lips", "ear", "neck", "hair", "cloth")
@@ -99,15 +100,14 @@ class Recovery:
 
 @dataclass(frozen=True)
 class Likeness:
-    """How far apart two networks see two faces.
+    """How far apart recognition networks see two faces.
 
     Attributes:
-        sface: cosine distance, 0..2; the fit minimises it together with another network's.
-        dlib: Euclidean distance; the judge, which takes no part in a fit. Its authors' same-person bound is 0.6.
+        distances: by name of the network, of those that are ``REPORTED``; ``RECOGNISERS`` says in which metric, and
+            which of the networks took part in the fit.
     """
 
-    sface: float
-    dlib: float
+    distances: Mapping[str, float]
 
 
 @torch.no_grad()
@@ -181,9 +181,9 @@ def _face_distances(pair: Pair, frozen: Frozen) -> tuple[float, float] | None:
     square = frozen.finder.settle(pair.engine, detected[:1])
     both = torch.stack([pair.engine, pair.imitated])
     points, _ = frozen.finder.landmarks(both, square.expand(2, -1, -1))
-    engine, imitator = frozen.sface.embed(both, points)
-    return (float((points[0] - points[1])[:, :2].norm(dim=-1).mean()),
-            float(frozen.sface.distance(engine, imitator)))
+    sface = frozen.recognisers["sface"]
+    engine, imitator = sface.embed(both, points)
+    return float((points[0] - points[1])[:, :2].norm(dim=-1).mean()), float(sface.distance(engine, imitator))
 
 
 def recovery(schema: ParameterSchema, found: Vector, true: Vector) -> Recovery:
@@ -205,7 +205,7 @@ def recovery(schema: ParameterSchema, found: Vector, true: Vector) -> Recovery:
 
 @torch.no_grad()
 def likeness(photo: Tensor, render: Tensor, frozen: Frozen, *, photo_landmarks: Tensor) -> Likeness | None:
-    """How far apart both recognition networks see a photo and a render; None when no face is found in the render.
+    """How far apart recognition networks see a photo and a render; None when no face is found in the render.
 
     Args:
         photo: (3, SIDE, SIDE) aligned photo.
@@ -218,6 +218,6 @@ def likeness(photo: Tensor, render: Tensor, frozen: Frozen, *, photo_landmarks: 
         return None
     both = torch.stack([photo, render])
     landmarks = torch.cat([photo_landmarks[None], points])
-    sface, dlib = (network.embed(both, landmarks) for network in (frozen.sface, frozen.dlib))
-    return Likeness(float(frozen.sface.distance(sface[:1], sface[1:])),
-                    float(frozen.dlib.distance(dlib[:1], dlib[1:])))
+    embeddings = {name: frozen.recognisers[name].embed(both, landmarks) for name in REPORTED}
+    return Likeness({name: float(frozen.recognisers[name].distance(seen[:1], seen[1:]))
+                     for name, seen in embeddings.items()})

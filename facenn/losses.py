@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-OUTER_EYE_CORNERS = (33, 263)  # of the right and the left eye among MediaPipe's 478 points
 SMOOTHING = 1e-3  # in inter-ocular distances, about 0.1 pixel of a 512 pixel crop: bends |d| into a bowl at 0
 
 
@@ -39,25 +38,26 @@ def identity_loss(rendered: Tensor, photo: Tensor) -> Tensor:
     return 1 - cosine_similarity(rendered, photo, dim=-1)
 
 
-def landmark_loss(rendered: Tensor, photo: Tensor, *, weights: Tensor) -> Tensor:
+def landmark_loss(rendered: Tensor, photo: Tensor, *, weights: Tensor, eyes: tuple[int, int]) -> Tensor:
     """How far the landmarks of two faces lie apart, in units of the photo's inter-ocular distance.
 
-    sum_k w_k |p_k - q_k| / (D sum_k w_k), with D = |q_33 - q_263| between the outer corners of the photo's
+    sum_k w_k |p_k - q_k| / (D sum_k w_k), with D = |q_i - q_j| between the outer corners i, j of the photo's
     eyes. Distances are two-dimensional, in the picture: the depth that a landmark network gives is a guess.
     |d| stands for sqrt(d^2 + s^2) - s with s = 0.001 D, which has a gradient where points coincide, is short
     of |d| by at most s, and is 0 at 0.
 
     Args:
-        rendered: (B, 478, 3) points of the drawn faces in MediaPipe's numbering: x, y, depth, in pixels.
-        photo: (B, 478, 3) or (1, 478, 3) points of the photos in the same crop.
-        weights: (478,) how much each point counts, not negative, not all 0.
+        rendered: (B, N, 3) landmarks of the drawn faces: x, y, depth, in pixels.
+        photo: (B, N, 3) or (1, N, 3) the same landmarks of the photos in the same crop.
+        weights: (N,) how much each point counts, not negative, not all 0.
+        eyes: numbers i, j of the outer corners of the eyes, as in ``facenn.networks.facemesh.OUTER_EYE_CORNERS``.
 
     Returns:
         (B,) one loss per face, unreduced.
     """
     flat = photo[..., :2]
-    right, left = OUTER_EYE_CORNERS
-    eye_distance = torch.linalg.vector_norm(flat[:, right] - flat[:, left], dim=-1)
+    first, second = eyes
+    eye_distance = torch.linalg.vector_norm(flat[:, first] - flat[:, second], dim=-1)
     squared = ((rendered[..., :2] - flat) / eye_distance[:, None, None]).square().sum(-1)
     distances = (squared + SMOOTHING**2).sqrt() - SMOOTHING
     loss: Tensor = (distances * weights).sum(-1) / weights.sum()

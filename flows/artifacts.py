@@ -41,7 +41,7 @@ def fit_markdown(report: "FitReport") -> str:
     Args:
         report: of a fit whose files are in its folder.
     """
-    from facenn.report.summary import dlib_measure, sface_measure
+    from facenn.steps.results import measures_of
 
     title, drawn = _drawn(report)
     photo, face = (data_uri(picture, side=SIDE) for picture in (report.folder / "photo.png", drawn))
@@ -51,7 +51,7 @@ def fit_markdown(report: "FitReport") -> str:
                      "or is not the engine's.")
     else:
         lines += [f"- **{m.name} {m.value:.3f}**: {m.explanation}"
-                  for m in (dlib_measure(report.likeness.dlib), sface_measure(report.likeness.sface))]
+                  for m in sorted(measures_of(report.likeness), key=lambda m: not m.independent)]
     page = (report.folder / "report.html").resolve()
     lines += ["", f"![losses by step]({data_uri(report.folder / 'losses.png')})", "",
               f"{report.seconds:.0f} s; full report: `{page}`", ""]
@@ -65,13 +65,15 @@ def folder_markdown(fitted: Sequence["FitReport"], refused: Sequence["Refusal"])
         fitted: in the order of the table.
         refused: in the order of the list.
     """
+    from facenn.networks.recognition import JUDGE, RECOGNISERS
+
     lines = [f"{len(fitted)} fitted, {len(refused)} refused.", "",
-             "| photo | | fitted face | dlib | report |", "|---|---|---|---|---|"]
+             f"| photo | | fitted face | {RECOGNISERS[JUDGE].title} | report |", "|---|---|---|---|---|"]
     for report in fitted[:SHOWN]:
         _, drawn = _drawn(report)
-        dlib = f"{report.likeness.dlib:.3f}" if report.likeness else ""
+        judged = f"{report.likeness.distances[JUDGE]:.3f}" if report.likeness else ""
         lines.append(f"| {_cell(report.photo)} | ![photo]({data_uri(report.folder / 'photo.png', side=SMALL)}) | "
-                     f"![fitted]({data_uri(drawn, side=SMALL)}) | {dlib} | `{report.folder / 'report.html'}` |")
+                     f"![fitted]({data_uri(drawn, side=SMALL)}) | {judged} | `{report.folder / 'report.html'}` |")
     if len(fitted) > SHOWN:
         lines += ["", f"and {len(fitted) - SHOWN} more, a folder each"]
     if refused:

@@ -12,10 +12,18 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from facenn.alignment import STABLE, AlignedFace, align, continued_crop, framing, pose
+from facenn.alignment import AlignedFace, align, continued_crop, framing, pose
 from facenn.errors import PhotoError
 from facenn.images import read_image, to_pixels, to_tensor
-from facenn.networks.landmarks import PUPILS, FaceFinder
+from facenn.networks.facemesh import (
+    LEFT_MOUTH_CORNER,
+    NOSE_TIP,
+    OUTER_EYE_CORNERS,
+    PUPILS,
+    RIGHT_MOUTH_CORNER,
+    STABLE,
+)
+from facenn.networks.landmarks import FaceFinder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,7 +38,7 @@ def face(finder: FaceFinder, astronaut: Tensor) -> Tensor:
 @pytest.fixture(scope="module")
 def frame(face: Tensor) -> Tensor:
     """(478, 2) those landmarks as a portrait of 512 pixels would have them."""
-    flat = face[:, :2] - face[1, :2]
+    flat = face[:, :2] - face[NOSE_TIP, :2]
     return flat * 118 / float((flat[PUPILS[1]] - flat[PUPILS[0]]).norm()) + torch.tensor([256.0, 300.0])
 
 
@@ -177,10 +185,10 @@ def test_pose_changes_sign_in_a_mirror(finder: FaceFinder, astronaut: Tensor, fr
 def test_framing_is_not_drawn_away_by_a_wide_mouth(face: Tensor, frame: Tensor) -> None:
     distance = float((face[PUPILS[1], :2] - face[PUPILS[0], :2]).norm())
     smiling = face.clone()
-    smiling[61, :2] += torch.tensor([-0.3, -0.2]) * distance
-    smiling[291, :2] += torch.tensor([0.3, -0.2]) * distance
+    smiling[LEFT_MOUTH_CORNER, :2] += torch.tensor([-0.3, -0.2]) * distance
+    smiling[RIGHT_MOUTH_CORNER, :2] += torch.tensor([0.3, -0.2]) * distance
     calm, wide = (framing(p, frame, eye_distance=distance) for p in (face, smiling))
-    moved = frame[[33, 263, 1]] @ (wide - calm)[:, :2].T + (wide - calm)[:, 2]
+    moved = frame[[*OUTER_EYE_CORNERS, NOSE_TIP]] @ (wide - calm)[:, :2].T + (wide - calm)[:, 2]
     assert moved.norm(dim=-1).max() < 0.03 * distance
 
 

@@ -139,8 +139,8 @@ def test_recovery_of_a_guess_is_the_guess_error(portrait: ParameterSchema) -> No
 def test_likeness_of_a_photo_with_itself_is_zero(astronaut: Tensor, face_points: Tensor, frozen: Frozen) -> None:
     alike = likeness(astronaut, astronaut, frozen, photo_landmarks=face_points)
     assert alike is not None
-    assert alike.sface < 1e-3
-    assert alike.dlib < 0.02
+    assert alike.distances["sface"] < 1e-3
+    assert alike.distances["dlib"] < 0.02
 
 
 def test_likeness_of_a_picture_without_a_face_is_unknown(

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from facenn.losses import colour_loss, identity_loss, imitation_loss, landmark_loss, prior_loss
 
+EYES = (33, 263)
+
 
 def noise(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
@@ -14,7 +16,7 @@ def noise(*shape: int) -> Tensor:
 def face(scale: float = 100.0) -> Tensor:
     """(1, 478, 3) points whose outer eye corners are ``scale`` apart."""
     points = scale * noise(1, 478, 3)
-    points[0, 33], points[0, 263] = torch.tensor([0.0, 5, 9]), torch.tensor([scale, 5, -9])
+    points[0, EYES[0]], points[0, EYES[1]] = torch.tensor([0.0, 5, 9]), torch.tensor([scale, 5, -9])
     return points
 
 
@@ -44,7 +46,7 @@ def test_identity_loss_ignores_the_length_of_an_embedding() -> None:
 
 def test_landmark_loss_is_zero_on_itself_with_a_gradient_that_is_zero() -> None:
     points = face().requires_grad_()
-    loss = landmark_loss(points, points.detach(), weights=EVEN).sum()
+    loss = landmark_loss(points, points.detach(), weights=EVEN, eyes=EYES).sum()
     (gradient,) = torch.autograd.grad(loss, points)
     assert loss.item() == pytest.approx(0, abs=1e-12)
     assert gradient.abs().max() == 0
@@ -53,15 +55,15 @@ def test_landmark_loss_is_zero_on_itself_with_a_gradient_that_is_zero() -> None:
 def test_landmark_loss_of_a_shift_is_the_shift_in_eye_distances() -> None:
     points = face(100.0)
     shifted = points + torch.tensor([30.0, 40.0, 0])
-    assert landmark_loss(shifted, points, weights=EVEN).item() == pytest.approx(0.5, abs=1e-3)
+    assert landmark_loss(shifted, points, weights=EVEN, eyes=EYES).item() == pytest.approx(0.5, abs=1e-3)
 
 
 def test_landmark_loss_ignores_depth_and_the_size_of_the_picture() -> None:
     drawn, photo = face() + 7 * noise(1, 478, 3).flip(1), face()
-    loss = landmark_loss(drawn, photo, weights=EVEN)
-    torch.testing.assert_close(landmark_loss(3 * drawn, 3 * photo, weights=EVEN), loss)
+    loss = landmark_loss(drawn, photo, weights=EVEN, eyes=EYES)
+    torch.testing.assert_close(landmark_loss(3 * drawn, 3 * photo, weights=EVEN, eyes=EYES), loss)
     deeper = drawn + torch.tensor([0.0, 0, 50])
-    torch.testing.assert_close(landmark_loss(deeper, photo, weights=EVEN), loss)
+    torch.testing.assert_close(landmark_loss(deeper, photo, weights=EVEN, eyes=EYES), loss)
 
 
 def test_landmark_loss_counts_only_weighted_points() -> None:
@@ -71,13 +73,13 @@ def test_landmark_loss_counts_only_weighted_points() -> None:
     drawn = photo.clone()
     drawn[0, 10, 0] += 40  # 0.4 eye distances, three quarters of the weight
     drawn[0, 11, 0] += 99
-    assert landmark_loss(drawn, photo, weights=weights).item() == pytest.approx(0.3, abs=1e-3)
+    assert landmark_loss(drawn, photo, weights=weights, eyes=EYES).item() == pytest.approx(0.3, abs=1e-3)
 
 
 def test_landmark_loss_measures_each_face_of_a_batch_alone() -> None:
     photo = face()
     drawn = torch.cat([photo, photo + torch.tensor([100.0, 0, 0])])
-    assert landmark_loss(drawn, photo, weights=EVEN).tolist() == pytest.approx([0, 1], abs=2e-3)
+    assert landmark_loss(drawn, photo, weights=EVEN, eyes=EYES).tolist() == pytest.approx([0, 1], abs=2e-3)
 
 
 def test_prior_loss_has_known_values() -> None:
@@ -110,7 +112,7 @@ def test_losses_have_the_gradients_that_they_claim() -> None:
         torch.autograd.gradcheck(lambda a, b: imitation_loss(a, b),
                                  (noise(2, 3, 2, 2).requires_grad_(), noise(2, 3, 2, 2).flip(0))),
         torch.autograd.gradcheck(identity_loss, (noise(2, 8).requires_grad_(), noise(2, 8).flip(0))),
-        torch.autograd.gradcheck(lambda p: landmark_loss(p, photo, weights=weights),
+        torch.autograd.gradcheck(lambda p: landmark_loss(p, photo, weights=weights, eyes=EYES),
                                  (points.requires_grad_(),), fast_mode=True),
         torch.autograd.gradcheck(lambda v: prior_loss(v, noise(6), noise(6, 6)), (near.requires_grad_(),)),
         torch.autograd.gradcheck(lambda c: colour_loss(c, noise(2, 3, 4, 4).flip(0), weights=cells),
@@ -126,7 +128,7 @@ def test_landmark_loss_is_smooth_where_points_meet() -> None:
     slopes = []
     for times in (-1, 0, 1):
         points = (photo + times * step).requires_grad_()
-        (gradient,) = torch.autograd.grad(landmark_loss(points, photo, weights=EVEN).sum(), points)
+        (gradient,) = torch.autograd.grad(landmark_loss(points, photo, weights=EVEN, eyes=EYES).sum(), points)
         slopes.append(gradient[0, 50, 0].item() * 478)
     assert slopes[1] == 0 and slopes[0] == pytest.approx(-slopes[2])
     assert 0 < slopes[2] < 0.2 and math.isfinite(slopes[2])

@@ -44,15 +44,19 @@ def imports_of(path: Path) -> set[Path]:
     return imports(ast.parse(path.read_text()))
 
 
-def closure(files: set[Path]) -> set[Path]:
-    """Files and all that they import, directly or not, without packages' own files, which hold no code."""
-    found, waiting = set[Path](), [*files]
+def closure(files: set[Path], left_out: set[str]) -> set[str]:
+    """Names of files and of all that they import, directly or not, but for what is left out.
+
+    Packages' own files hold no code. A name has no suffix and is relative to the package.
+    """
+    found, waiting = set[str](), [*files]
     while waiting:
-        current = waiting.pop()
-        if current not in found:
-            found.add(current)
-            waiting += imports_of(current)
-    return {file for file in found if file.name != "__init__.py"}
+        path = waiting.pop()
+        name = str(path.relative_to(ROOT / "facenn").with_suffix(""))
+        if name not in found | left_out and name.split("/")[0] not in left_out and path.name != "__init__.py":
+            found.add(name)
+            waiting += imports_of(path)
+    return found
 
 
 def command(stage: str) -> ast.FunctionDef:
@@ -61,11 +65,8 @@ def command(stage: str) -> ast.FunctionDef:
 
 
 def decisive(stage: str) -> set[str]:
-    """Names of the files, without suffix and relative to the package, that decide the result of a stage."""
-    files = closure(imports(command(stage)))
-    names = {str(file.relative_to(ROOT / "facenn").with_suffix("")) for file in files}
-    left_out = IMMATERIAL | SHOWN.get(stage, set())
-    return {name for name in names if name not in left_out and name.split("/")[0] not in left_out}
+    """Names of the files that decide the result of a stage."""
+    return closure(imports(command(stage)), IMMATERIAL | SHOWN.get(stage, set()))
 
 
 def listed(stage: str) -> set[str]:

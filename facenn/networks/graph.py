@@ -260,3 +260,8 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
         digest.update(tensors[name].contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def network_file(folder: Path, name: str) -> Path:
+    """Where the network of that name is stored."""
+    return folder / f"{name}.safetensors"

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from facenn.errors import ConfigError, SchemaError
+from facenn.networks.facemesh import LANDMARKS
 
 RESOLUTIONS = (32, 64, 128, 256, 512)
-LANDMARKS = 478  # MediaPipe's face mesh with both irises
 
 
 class Imitator(nn.Module, ABC):

@@ -1,31 +1,24 @@
-"""478 points on a face: BlazeFace finds it, FaceMesh places 468 points, the iris network refines the eyes."""
+"""The landmarks of a face: BlazeFace finds it, FaceMesh places its points, the iris network refines the eyes."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facenn.networks.cropping import crop, mirrored, moved, turned_square
+from facenn.networks.cropping import crop, mirrored, transform_points, turned_square
 from facenn.networks.detection import Detection, detect
-from facenn.networks.graph import Graph
+from facenn.networks.facemesh import EYE_CORNERS, LID_CONTOURS, MESH, OUTER_EYE_CORNERS
+from facenn.networks.graph import Graph, load_graph, network_file
 
-POINTS = 478
 AROUND = 1.5  # side of the square that FaceMesh sees, as a multiple of the face's longer side (MediaPipe)
 AROUND_EYE = 2.3  # the same for the iris network and the eye's width (MediaPipe)
-# corners of the eye in the picture's left and of the one in its right: outer, inner
-EYES = ((33, 133), (263, 362))
-# where the mesh has the lid contour that comes first in the iris network's result, in its order
-LIDS = ((33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173),
-        (263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398))
-PUPILS = (468, 473)  # iris centres: eye in the picture's left, in its right
+CONTOUR, LIDS, IRIS = 71, 16, 5  # the iris network's points: around an eye, the first of them on its lids; of an iris
 
 
 class FaceFinder:
-    """Finds faces and their landmarks.
-
-    Points 0-467 are FaceMesh's; 468-472 the iris of the eye in the picture's left, its centre first, and
-    473-477 that of the other eye.
+    """Finds faces and their landmarks, in the order of ``facenn.networks.facemesh``.
 
     Args:
         blazeface: detector, 256 x 256.
@@ -75,7 +68,8 @@ class FaceFinder:
             (B, 2, 3) maps from FaceMesh's pixels to picture pixels: an upright square around the face.
         """
         flat = points.detach()[..., :2]
-        along = F.normalize(flat[:, 263] - flat[:, 33], dim=-1)
+        left, right = OUTER_EYE_CORNERS
+        along = F.normalize(flat[:, right] - flat[:, left], dim=-1)
         across = torch.stack([-along[:, 1], along[:, 0]], -1)
         axes = torch.stack([along, across], -1)
         turned = flat @ axes
@@ -110,23 +104,29 @@ class FaceFinder:
 
     def _mesh(self, pictures: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
         points, presence = self.facemesh(crop(pictures, squares, self.facemesh.size))
-        return moved(points.reshape(len(squares), 468, 3), squares), presence.reshape(-1).sigmoid()
+        return transform_points(points.reshape(len(squares), MESH, 3), squares), presence.reshape(-1).sigmoid()
 
     def _with_irises(self, pictures: Tensor, points: Tensor) -> Tensor:
         fixed, size = points.detach(), self.iris.size
         maps = []
-        for (outer, inner), other in zip(EYES, (False, True), strict=True):
+        for (outer, inner), other in zip(EYE_CORNERS, (False, True), strict=True):
             a, b = fixed[:, outer, :2], fixed[:, inner, :2]
             width = (b - a).norm(dim=-1) * AROUND_EYE
             square = turned_square((a + b) / 2, a - b if other else b - a, width, size=size)
             maps.append(mirrored(square, size=size) if other else square)
         contours, irises = self.iris(torch.cat([crop(pictures, m, size) for m in maps]))
-        lids = moved(contours.reshape(-1, 71, 3)[:, :16, :2], torch.cat(maps)).chunk(2)
-        centres = moved(irises.reshape(-1, 5, 3)[..., :2], torch.cat(maps)).chunk(2)
+        lids = transform_points(contours.reshape(-1, CONTOUR, 3)[:, :LIDS, :2], torch.cat(maps)).chunk(2)
+        centres = transform_points(irises.reshape(-1, IRIS, 3)[..., :2], torch.cat(maps)).chunk(2)
         flat, depth = points[..., :2].clone(), points[..., 2:]
         extra = []
-        for where, lid, centre, corners in zip(LIDS, lids, centres, EYES, strict=True):
+        for where, lid, centre, corners in zip(LID_CONTOURS, lids, centres, EYE_CORNERS, strict=True):
             flat[:, list(where)] = lid
-            middle = depth[:, list(corners)].mean(1, keepdim=True).expand(-1, 5, -1)
+            middle = depth[:, list(corners)].mean(1, keepdim=True).expand(-1, IRIS, -1)
             extra.append(torch.cat([centre, middle], -1))
         return torch.cat([torch.cat([flat, depth], -1), *extra], 1)
+
+
+def load_finder(folder: Path, device: torch.device | str = "cpu") -> FaceFinder:
+    """The three networks that find faces and landmarks; from the files ``blazeface``, ``facemesh`` and ``iris``."""
+    names = ("blazeface", "facemesh", "iris")
+    return FaceFinder(*(load_graph(network_file(folder, name), device=device) for name in names))

@@ -1,5 +1,6 @@
-"""Who a face is: SFace, FaceRes and dlib's ResNet-29, each with its crop."""
+"""The recognition networks: which there are, what each of them is for, and how it compares two faces."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facenn.networks.cropping import crop, similarity
+from facenn.networks.facemesh import (
+    LEFT_EYE_INNER,
+    LEFT_EYE_OUTER,
+    LEFT_MOUTH_CORNER,
+    NOSE_BASE,
+    NOSE_TIP,
+    RIGHT_EYE_INNER,
+    RIGHT_EYE_OUTER,
+    RIGHT_MOUTH_CORNER,
+)
 from facenn.networks.graph import Graph
+
+Metric = Literal["cosine", "euclidean"]
+Role = Literal["fit", "judge"]
 
 
 @dataclass(frozen=True)
@@ -32,39 +46,73 @@ class Template:
         return Template(tuple((float(x), float(y)) for x, y in middle + scale * turned), self.landmarks)
 
 
-# OpenCV's FaceRecognizerSF::alignCrop: eye in the picture's left, in its right, nose tip, mouth corners
-SFACE = Template(
+# OpenCV's FaceRecognizerSF::alignCrop
+_ALIGN_CROP = Template(
     ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)),
-    ((33, 133), (362, 263), (1,), (61,), (291,)))
-
-# SFace's framing in twice as many pixels; a tenth tighter or wider tells people apart as well
-FACERES = Template(tuple((2 * x, 2 * y) for x, y in SFACE.points), SFACE.landmarks)
+    ((LEFT_EYE_OUTER, LEFT_EYE_INNER), (RIGHT_EYE_INNER, RIGHT_EYE_OUTER), (NOSE_TIP,), (LEFT_MOUTH_CORNER,),
+     (RIGHT_MOUTH_CORNER,)))
 
 
-def _dlib_template(side: int = 150, padding: float = 0.25) -> Template:
-    """The padded unit square of dlib's get_face_chip_details: corners of both eyes, nose base."""
+def _face_chip(side: int = 150, padding: float = 0.25) -> Template:
+    """The padded unit square of dlib's get_face_chip_details."""
     unit = ((0.8595674595992, 0.2134981538014), (0.6460604764104, 0.2289674387677),
             (0.1205750620789, 0.2137274526848), (0.3340850613712, 0.2290642403242),
             (0.4901123135679, 0.6277975316475))
     points = tuple(((x + padding) / (1 + 2 * padding) * side, (y + padding) / (1 + 2 * padding) * side)
                    for x, y in unit)
-    return Template(points, ((263,), (362,), (33,), (133,), (2,)))
+    return Template(points, ((RIGHT_EYE_OUTER,), (RIGHT_EYE_INNER,), (LEFT_EYE_OUTER,), (LEFT_EYE_INNER,),
+                             (NOSE_BASE,)))
 
 
-DLIB = _dlib_template()
+@dataclass(frozen=True)
+class RecognitionNetwork:
+    """A row of ``RECOGNISERS``.
 
-Metric = Literal["cosine", "euclidean"]
+    Attributes:
+        title: what the network is called in texts.
+        template: how its crop is cut.
+        metric: what the distance of two of its embeddings is.
+        role: ``fit`` when fits minimise its distance, by its cosine; ``judge`` when it takes no part in a fit.
+        share: what it counts among the networks that fit, whose shares add up to 1.
+        usual: its mean distances of two photos of one person, and of two people, over a 10 x 10 subset of LFW; None
+            for a network whose distance is not reported.
+        same_person: below which distance its authors speak of the same person; None when they do not say.
+    """
+
+    title: str
+    template: Template
+    metric: Metric
+    role: Role
+    share: float = 0.0
+    usual: tuple[float, float] | None = None
+    same_person: float | None = None
+
+
+RECOGNISERS: Mapping[str, RecognitionNetwork] = {
+    "sface": RecognitionNetwork("SFace", _ALIGN_CROP, "cosine", "fit", share=0.42, usual=(0.29, 0.87)),
+    # SFace's framing in twice as many pixels; a tenth tighter or wider tells people apart as well
+    "faceres": RecognitionNetwork(
+        "FaceRes", Template(tuple((2 * x, 2 * y) for x, y in _ALIGN_CROP.points), _ALIGN_CROP.landmarks), "cosine",
+        "fit", share=0.58),  # with these shares strangers are about as far apart to either network
+    # its embeddings are not centred, so an angle says little about them
+    "dlib": RecognitionNetwork("dlib", _face_chip(), "euclidean", "judge", usual=(0.43, 0.77), same_person=0.6),
+}
+"""The recognition networks by name, which is that of their file: another row is another network."""
+
+FITTING = tuple(name for name, row in RECOGNISERS.items() if row.role == "fit")
+JUDGE = next(name for name, row in RECOGNISERS.items() if row.role == "judge")
+REPORTED = tuple(name for name, row in RECOGNISERS.items() if row.usual is not None)
 
 
 @dataclass(frozen=True)
 class Recognizer:
-    """A network that maps a face to a point, near to the points of the same person.
+    """A network that maps a face to a point near those of the same person.
 
     Attributes:
-        name: of the network.
+        name: its key in ``RECOGNISERS``.
         network: from crops to embeddings.
         template: how a crop is cut.
-        metric: what its distance is; dlib's embeddings are not centred, so an angle says little about them.
+        metric: what its distance is.
     """
 
     name: str
@@ -73,7 +121,7 @@ class Recognizer:
     metric: Metric
 
     def chips(self, pictures: Tensor, landmarks: Tensor) -> Tensor:
-        """The crops that the network sees.
+        """The crops of faces that are the network's input.
 
         Args:
             pictures: (B, 3, H, W) RGB in [0, 1]; B may be 1 for several faces of one picture.
@@ -88,7 +136,7 @@ class Recognizer:
         return crop(pictures, similarity(expected, seen), self.network.size)
 
     def embed(self, pictures: Tensor, landmarks: Tensor) -> Tensor:
-        """Who the faces are.
+        """The network's embeddings of faces.
 
         Args:
             pictures: (B, 3, H, W) RGB in [0, 1].
@@ -101,7 +149,7 @@ class Recognizer:
         return embeddings
 
     def distance(self, first: Tensor, second: Tensor) -> Tensor:
-        """How different two people are to this network: 1 - cos for SFace and FaceRes, |a - b| for dlib.
+        """How different two faces are to this network: 1 - cos for the metric ``cosine``, |a - b| for ``euclidean``.
 
         On studio photos the same person measures 0.06 and others 0.88 for SFace, 0.08 and 0.61 for FaceRes, 0.22 and
         0.85 for dlib.
@@ -121,7 +169,7 @@ class Recognizer:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Several recognition networks as one: what pleases one of them alone is less likely to be likeness.
+    """Several recognition networks as one: a picture that deceives one of them seldom deceives the others.
 
     Attributes:
         members: networks whose metric is the cosine; one may stand here several times, with a crop of its own each.
@@ -132,7 +180,7 @@ class Ensemble:
     shares: tuple[float, ...]
 
     def embed(self, pictures: Tensor, landmarks: Tensor) -> Tensor:
-        """Who the faces are, to all networks: cosines of these embeddings are means of theirs.
+        """Joint embeddings of faces, whose cosines are the means of the members' cosines, weighted by share.
 
         Args:
             pictures: (B, 3, H, W) RGB in [0, 1].

@@ -1,4 +1,4 @@
-"""Sex and age of a face, as a small network sees them."""
+"""Sex and age of a face, estimated by a small network."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,22 @@ import torch
 from torch import Tensor
 
 from facenn.networks.cropping import crop, mirrored, similarity
+from facenn.networks.facemesh import (
+    EYE_CORNERS,
+    LOWER_LID_MIDDLES,
+    LOWER_LIP_BOTTOM,
+    LOWER_LIP_TOP,
+    MOUTH_CORNERS,
+    UPPER_LID_MIDDLES,
+    UPPER_LIP_BOTTOM,
+    UPPER_LIP_TOP,
+)
 from facenn.networks.graph import Graph
 
-EYES, MOUTH = ((33, 133, 159, 145), (263, 362, 386, 374)), (61, 291, 0, 17, 13, 14)  # landmarks
+# Landmarks whose means are the middles of the eyes and of the mouth.
+MIDDLES = (*((*corners, upper, lower) for corners, upper, lower
+             in zip(EYE_CORNERS, UPPER_LID_MIDDLES, LOWER_LID_MIDDLES, strict=True)),
+           (*MOUTH_CORNERS, UPPER_LIP_TOP, LOWER_LIP_BOTTOM, UPPER_LIP_BOTTOM, LOWER_LIP_TOP))
 # Where face-api's alignment has the eyes and the mouth of an upright face, as parts of the crop's side: their centre
 # at (0.5, 0.43), the mouth 0.45 from the eyes.
 TEMPLATE = ((0.311, 0.294), (0.689, 0.294), (0.5, 0.702))
@@ -16,10 +29,10 @@ TEMPLATE = ((0.311, 0.294), (0.689, 0.294), (0.5, 0.702))
 
 @dataclass(frozen=True)
 class Traits:
-    """What a stranger would say about a person at first sight.
+    """Apparent sex and age of a person.
 
     Attributes:
-        man: sex.
+        man: True for a man, False for a woman.
         years: age.
     """
 
@@ -29,7 +42,7 @@ class Traits:
 
 @dataclass(frozen=True)
 class TraitsNetwork:
-    """Tells age and sex.
+    """Estimates age and sex.
 
     Attributes:
         network: from crops to years, (B, 1), and to logits of man and woman, (B, 2).
@@ -39,14 +52,14 @@ class TraitsNetwork:
 
     @torch.no_grad()
     def of(self, picture: Tensor, landmarks: Tensor) -> Traits:
-        """Those of one face, by the mean over its picture and its mirror image.
+        """The traits of one face, by the mean over its picture and its mirror image.
 
         Args:
             picture: (1, 3, H, W) RGB in [0, 1].
             landmarks: (1, 478, 2 or 3) in pixels.
         """
         size = self.network.size
-        seen = torch.stack([landmarks[:, list(group), :2].mean(1) for group in (*EYES, MOUTH)], 1)
+        seen = torch.stack([landmarks[:, list(group), :2].mean(1) for group in MIDDLES], 1)
         maps = similarity(seen.new_tensor(TEMPLATE)[None] * size, seen)
         both = torch.cat([crop(picture, m, size) for m in (maps, mirrored(maps, size=size))])
         years, sexes = self.network(both)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, binary_erosion, binary_fill_holes, binary_opening
 
 from facenn.arrays import Array, Floats, Mask
-from facenn.perception.cells import FACE_OVAL
+from facenn.networks.facemesh import FACE_OVAL
 
 BLACK = 0.04  # added before logarithms, or noise in black hair would outweigh everything
 ROUNDS = 3  # of telling wall, skin and hair apart, each with the colours that the last one found

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 
 from facenn.arrays import Floats
-from facenn.perception.sampling import sampled
+from facenn.networks.cropping import sample_at
+from facenn.networks.facemesh import IRISES
 from facenn.perception.skin import LUMINANCE
 
-IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))  # the middle of each, then four points of its border
 # Where an iris is looked at, in its radii and in degrees below the horizontal: left and right of its middle, for lids
 # cover it above and below, and lamps are mirrored in the middle.
 IRIS_RADII, IRIS_TURNS = (0.45, 0.6, 0.75), (-20, -5, 10, 25, 40)
@@ -37,7 +37,7 @@ def iris_colour(pictures: Tensor, points: Tensor) -> Tensor:
         pictures: (B, 3, S, S) RGB; the colours are differentiable in them.
         points: (B, 478, 2) landmarks as parts of the pictures' side.
     """
-    seen = sampled(pictures, iris_places(points))
+    seen = sample_at(pictures, iris_places(points))
     order = (seen.detach() @ seen.new_tensor(LUMINANCE)).argsort(1)
     quarter = order.shape[1] // 4
     return seen.gather(1, order[:, quarter:-quarter, None].expand(-1, -1, 3)).mean(1)

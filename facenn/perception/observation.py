@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facenn.arrays import Floats, Rows
+from facenn.networks.cropping import sample_at
 from facenn.networks.landmarks import FaceFinder
 from facenn.networks.recognition import Ensemble
 from facenn.perception.cells import CELLS
 from facenn.perception.hair import hair_colour, hair_in_photo
 from facenn.perception.irises import iris_colour
-from facenn.perception.sampling import colours_at
 from facenn.perception.skin import SkinSpots
 
 SIDE = 256  # pixels of the compared pictures: the recognition networks see 112 and 224, the landmark network 192
@@ -90,7 +90,7 @@ class Observer:
         parts = landmarks[..., :2] / SIDE
         points = parts.numpy().astype(np.float32)
         smooth = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
-        skin = colours_at(smooth, self.spots.places(points))
+        skin = _colours_at(smooth, self.spots.places(points))
         iris = iris_colour(pictures, parts).numpy()
         pixels = pictures.movedim(1, -1).numpy()
         masks = (np.stack([hair_in_photo(one, at) for one, at in zip(pixels, points, strict=True)]) if hair is None
@@ -98,3 +98,9 @@ class Observer:
         cover = F.adaptive_avg_pool2d(torch.from_numpy(masks).float()[:, None], CELLS)[:, 0].numpy()
         colour = np.stack([hair_colour(one, mask) for one, mask in zip(pixels, masks, strict=True)])
         return Observation(embedding.numpy(), points, skin, iris, cover, colour)
+
+
+def _colours_at(pictures: Tensor, places: Floats) -> Floats:
+    """(B, T, 3) colours of pictures (B, 3, S, S) at places (B, T, 2), as parts of their side."""
+    found: Floats = sample_at(pictures, torch.from_numpy(places)).contiguous().numpy()
+    return found

@@ -6,9 +6,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import Delaunay
 
 from facenn.arrays import Floats
-from facenn.perception.cells import FACE_OVAL, inside
+from facenn.networks.cropping import points_in_polygon
+from facenn.networks.facemesh import FACE_OVAL, MESH
 
-MESH = 468  # landmarks that are compared; the irises after them say where the eyes look
 GRID = 64  # spots of the skin per side of a picture: half a brow's height apart
 BLUR = 3.0  # spots; what is coarser is light and tone, what is finer are brows, lids, lips and folds
 PATCH = 3  # spots per side of a patch of skin whose colour counts as one: about the height of a lip
@@ -26,7 +26,8 @@ class SkinSpots:
     def __init__(self, reference: Floats) -> None:
         mesh = reference[:MESH]
         at = ((np.stack(np.meshgrid(np.arange(GRID), np.arange(GRID)), -1) + 0.5) / GRID).astype(np.float32)
-        face = inside(torch.from_numpy(at.reshape(-1, 2)), torch.from_numpy(mesh[None, list(FACE_OVAL)]))[0].numpy()
+        oval = torch.from_numpy(mesh[None, list(FACE_OVAL)])
+        face = points_in_polygon(torch.from_numpy(at.reshape(-1, 2)), oval)[0].numpy()
         triangles = Delaunay(mesh.astype(np.float64))
         found = triangles.find_simplex(at.reshape(-1, 2))
         self._cells = np.flatnonzero(face & (found >= 0))

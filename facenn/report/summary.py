@@ -12,6 +12,7 @@ from facenn.report.curves import History
 from facenn.schema import ParameterSchema, Vector
 
 Pixels = NDArray[np.uint8]
+METRICS = {"cosine": "cosine", "euclidean": "L2"}  # how the page names them
 
 
 @dataclass(frozen=True)
@@ -71,29 +72,29 @@ class FitSummary:
     option_scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-def sface_measure(distance: float) -> Measure:
-    """The cosine distance of SFace embeddings, which the fit minimises together with FaceRes's.
+def distance_measure(distance: float, *, title: str, metric: str, judge: bool,
+                     usual: tuple[float, float] | None = None, same_person: float | None = None) -> Measure:
+    """The distance of a recognition network's embeddings of two faces.
 
-    The usual distances of photos are means over a 10 x 10 subset of LFW.
+    Args:
+        distance: of the embeddings.
+        title: what the network is called.
+        metric: ``cosine`` or ``euclidean``.
+        judge: True for a network that took no part in the fit, False for one whose cosine the fit minimised.
+        usual: its mean distances of two photos of one person, and of two people; None when nobody measured them.
+        same_person: below which it speaks of the same person; None when its authors name no bound.
     """
-    return Measure(
-        "SFace cosine distance", distance,
-        "How differently the recognition network SFace sees the photo and the picture: 0 is the same "
-        "face, 1 is an unrelated one. The fit pulled this number down, so it flatters the result. "
-        "Two photos of one person usually lie near 0.29, photos of strangers near 0.87.")
-
-
-def dlib_measure(distance: float) -> Measure:
-    """The L2 distance of dlib embeddings, the judge that takes no part in a fit.
-
-    The usual distances of photos are means over a 10 x 10 subset of LFW.
-    """
-    return Measure(
-        "dlib L2 distance", distance,
-        "The judge: the recognition network dlib, which took no part in the fit. "
-        "Lower is better; below 0.6 dlib calls it the same person. "
-        "Two photos of one person usually lie near 0.43, photos of strangers near 0.77.",
-        reference=0.6, independent=True)
+    if judge:
+        bound = "" if same_person is None else f"; below {same_person:g} {title} calls it the same person"
+        meaning = (f"The judge: the recognition network {title}, which took no part in the fit. "
+                   f"Lower is better{bound}. ")
+    else:
+        meaning = (f"How differently the recognition network {title} sees the photo and the picture: 0 is the same "
+                   "face, 1 is an unrelated one. The fit pulled this number down, so it flatters the result. ")
+    if usual is not None:
+        meaning += "Two photos of one person usually lie near {:.2f}, photos of strangers near {:.2f}.".format(*usual)
+    return Measure(f"{title} {METRICS[metric]} distance", distance, meaning.rstrip(), reference=same_person,
+                   independent=judge)
 
 
 def check_summary(summary: FitSummary) -> None:

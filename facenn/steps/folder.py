@@ -9,6 +9,7 @@ from facenn.arrays import Log, Pixels
 from facenn.errors import ConfigError, MissingFileError, PhotoError
 from facenn.files import replace_text
 from facenn.images import read_pixels, write_pixels
+from facenn.networks.recognition import REPORTED
 from facenn.report.sheet import contact_sheet
 from facenn.steps.fit import FitReport, Fitter, Job, Outcome, Refusal
 
@@ -69,7 +70,7 @@ def summarise(summary: Path, outcomes: Sequence[Outcome]) -> None:
     """
     fitted = [o for o in outcomes if isinstance(o, FitReport)]
     refused = sorted((o for o in outcomes if isinstance(o, Refusal)), key=lambda o: o.photo)
-    distances = {name: [getattr(r.likeness, name) for r in fitted if r.likeness] for name in ("sface", "dlib")}
+    distances = {name: [r.likeness.distances[name] for r in fitted if r.likeness] for name in REPORTED}
     means = {name: round(sum(values) / len(values), 4) for name, values in distances.items() if values}
     reasons = {"reasons": [{"photo": o.photo, "reason": o.reason} for o in refused]} if refused else {}
     replace_text(summary, json.dumps({"fitted": len(fitted), "refused": len(refused), **means, **reasons}, indent=1)

@@ -118,11 +118,13 @@ def log_fits(reports: Sequence["FitReport"], config: FitConfig, *, tracking: str
     """
     if len(reports) == 1:
         return log_fit(reports[0], config, tracking=tracking, model=model, with_photo=with_photo)
+    from facenn.networks.recognition import REPORTED
+
     likenesses = [report.likeness for report in reports if report.likeness is not None]
-    sums = {"dlib": sum(alike.dlib for alike in likenesses), "sface": sum(alike.sface for alike in likenesses)}
+    sums = {name: sum(alike.distances[name] for alike in likenesses) for name in REPORTED}
     parent = log_run(
         tracking, FITS, {**config.flat(), "model": model, "photos": len(reports)}, name=f"{len(reports)} photos",
-        points=[(f"likeness/{judge}", total / len(likenesses), 0) for judge, total in sums.items() if likenesses])
+        points=[(f"likeness/{network}", total / len(likenesses), 0) for network, total in sums.items() if likenesses])
     for report in reports:
         log_fit(report, config, tracking=tracking, model=model, with_photo=with_photo, parent=parent)
     return parent
@@ -148,5 +150,4 @@ def _points(report: "FitReport") -> Iterator[tuple[str, float, int]]:
     yield "seconds", report.seconds, 0
     yield "pictures_drawn", float(measures["pictures_drawn"]), 0
     if report.likeness is not None:
-        yield "likeness/dlib", report.likeness.dlib, 0
-        yield "likeness/sface", report.likeness.sface, 0
+        yield from ((f"likeness/{name}", distance, 0) for name, distance in report.likeness.distances.items())

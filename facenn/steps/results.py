@@ -4,7 +4,6 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from facenn.arrays import Pixels
@@ -16,9 +15,10 @@ from facenn.exchange.unity import original_layout, write_model
 from facenn.files import replace_text
 from facenn.fitting.result import FitResult
 from facenn.images import write_pixels
+from facenn.networks.recognition import RECOGNISERS, REPORTED, RecognitionNetwork
 from facenn.report.curves import plot_curves, write_losses_csv
 from facenn.report.page import write_report
-from facenn.report.summary import FitSummary, Measure, dlib_measure, sface_measure
+from facenn.report.summary import FitSummary, Measure, distance_measure
 from facenn.schema import ParameterSchema, Vector
 
 LAST = "measures.json"
@@ -101,7 +101,7 @@ def write_result(out: Path, result: FitResult, summary: FitSummary, *, method: s
         write_report(out / "report.html", summary)
     replace_text(out / LAST, json.dumps({
         "method": method, "model": summary.model, "seconds": round(summary.seconds, 2),
-        "pictures_drawn": result.drawn, "likeness": asdict(likeness) if likeness else None,
+        "pictures_drawn": result.drawn, "likeness": dict(likeness.distances) if likeness else None,
         "key": key}, indent=1) + "\n")
     (out / BEGUN).unlink()
 
@@ -115,8 +115,8 @@ def read_result(out: Path, key: str, names: Sequence[str]) -> tuple[Likeness | N
         alike = measures["likeness"]
         if measures["key"] != key:
             return None
-        return None if alike is None else Likeness(float(alike["sface"]), float(alike["dlib"])), float(
-            measures["seconds"])
+        likeness = None if alike is None else Likeness({name: float(alike[name]) for name in REPORTED})
+        return likeness, float(measures["seconds"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -133,9 +133,10 @@ def option_scores(schema: ParameterSchema, relaxed: Vector) -> dict[str, dict[st
             for c in schema.choices}
 
 
-def measures_of(alike: Likeness | None) -> tuple[Measure, ...]:
-    """The distances of a likeness as the page shows them."""
-    return () if alike is None else (sface_measure(alike.sface), dlib_measure(alike.dlib))
+def measures_of(likeness: Likeness | None) -> tuple[Measure, ...]:
+    """What reports say of the distances to the recognition networks."""
+    distances = likeness.distances if likeness else {}
+    return tuple(_measure(RECOGNISERS[name], distance) for name, distance in distances.items())
 
 
 def _write_pictures(out: Path, pictures: Mapping[str, Pixels | None]) -> None:
@@ -144,3 +145,8 @@ def _write_pictures(out: Path, pictures: Mapping[str, Pixels | None]) -> None:
         (out / f"{name}.png").unlink(missing_ok=True)
         if pixels is not None:
             write_pixels(out / f"{name}.png", pixels)
+
+
+def _measure(network: RecognitionNetwork, distance: float) -> Measure:
+    return distance_measure(distance, title=network.title, metric=network.metric, judge=network.role == "judge",
+                            usual=network.usual, same_person=network.same_person)

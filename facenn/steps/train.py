@@ -17,8 +17,7 @@ from facenn.files import replace_text
 from facenn.images import to_tensor, write_image
 from facenn.networks.architectures import build
 from facenn.networks.checkpoints import adopt_weights, save_imitator
-from facenn.networks.frozen import load_finder
-from facenn.networks.landmarks import FaceFinder
+from facenn.networks.landmarks import FaceFinder, load_finder
 from facenn.ranks import Ranks, joined
 from facenn.report.curves import plot_curves, write_losses_csv
 from facenn.steps.project import Project, experiment_tags

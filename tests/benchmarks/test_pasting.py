@@ -7,7 +7,9 @@ from torch import Tensor
 
 from benchmarks.pasting import FINE, PARTS, Picture, Points, main, mask, pasted, table, warped
 from facenn.images import SIDE
-from facenn.perception.observation import MESH
+from facenn.networks.facemesh import LOWER_LID_MIDDLES, MESH, NOSE_TIP, UPPER_LID_MIDDLES
+
+LEFT_LIDS = [UPPER_LID_MIDDLES[0], LOWER_LID_MIDDLES[0]]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def test_warped_brings_points_to_others_and_leaves_the_border() -> None:
 
 
 def test_mask_covers_its_part(points: Points) -> None:
-    pupil, tip = points[[159, 145]].mean(0).astype(int), points[4].astype(int)
+    pupil, tip = points[LEFT_LIDS].mean(0).astype(int), points[NOSE_TIP].astype(int)
     eyes, face = mask(points, "eyes"), mask(points, "face")
     assert eyes.shape == (SIDE, SIDE, 1)
     assert eyes[pupil[1], pupil[0]] > 0.7 and eyes[tip[1], tip[0]] < 0.05
@@ -48,7 +50,7 @@ def test_a_photo_of_the_picture_itself_changes_nothing(photo: Picture, points: P
 
 def test_parts_come_from_the_photo(photo: Picture, points: Points) -> None:
     made = pasted(photo, points, 0.5 * photo, points)
-    (x, y), tip = points[[159, 145]].mean(0).astype(int), points[4].astype(int)
+    (x, y), tip = points[LEFT_LIDS].mean(0).astype(int), points[NOSE_TIP].astype(int)
     assert made["eyes"][y, x] == pytest.approx(0.5 * photo[y, x], abs=0.08)
     assert made["eyes"][tip[1], tip[0]] == pytest.approx(photo[tip[1], tip[0]], abs=0.02)
     assert made["skin without them"][y, x] == pytest.approx(photo[y, x], abs=0.08)

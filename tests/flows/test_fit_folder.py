@@ -44,7 +44,7 @@ class StubFitter:
             return Refusal(job.photo.name, f"{job.photo}: expected a face, found none")
         for name, colour in {"photo.png": GREY, "engine.png": RED}.items():
             paint(job.folder / name, colour)
-        return FitReport(job.photo.name, job.folder, Likeness(sface=0.25, dlib=0.5), seconds=1)
+        return FitReport(job.photo.name, job.folder, Likeness({"sface": 0.25, "dlib": 0.5}), seconds=1)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ class StubFitter:
         (out / "parameters.json").write_text(json.dumps({"parameters": {"nose.width": 0.25, "hair.style": "bob"}}))
         for step in range(1, self.config.imitator.steps + 1):
             log(step, {"total": 1 / step})
-        return FitReport(photo.name, out, Likeness(sface=0.25, dlib=0.5), seconds=3)
+        return FitReport(photo.name, out, Likeness({"sface": 0.25, "dlib": 0.5}), seconds=3)
 
 
 @pytest.fixture

@@ -1,11 +1,26 @@
 """Similarities and the squares that they cut."""
 
+import doctest
 import math
 
+import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
-from facenn.networks.cropping import crop, inverse, mirrored, moved, scale, similarity, turned_square
+from facenn.networks import cropping
+from facenn.networks.cropping import (
+    crop,
+    inverse,
+    mirrored,
+    points_in_polygon,
+    procrustes,
+    sample_at,
+    scale,
+    similarity,
+    transform_points,
+    turned_square,
+)
 
 POINTS = torch.tensor([[10.0, 20.0], [50.0, 22.0], [30.0, 40.0], [15.0, 60.0], [47.0, 58.0]])
 
@@ -22,12 +37,12 @@ def waves(height: int, width: int) -> Tensor:
 
 def test_similarity_recovers_planted_maps_of_a_batch() -> None:
     planted = torch.cat([turn(25, factor=1.7, x=-3, y=9), turn(-80, factor=0.4, x=100, y=5)])
-    found = similarity(POINTS[None], moved(POINTS.expand(2, -1, -1), planted))
+    found = similarity(POINTS[None], transform_points(POINTS.expand(2, -1, -1), planted))
     assert (found - planted).abs().max() < 1e-4
 
 
 def test_similarity_ignores_points_without_weight() -> None:
-    target = moved(POINTS[None], turn(10, x=4))
+    target = transform_points(POINTS[None], turn(10, x=4))
     target[0, 2] += 50
     found = similarity(POINTS[None], target, weights=torch.tensor([[1.0, 1, 0, 1, 1]]))
     assert (found - turn(10, x=4)).abs().max() < 1e-4
@@ -35,19 +50,26 @@ def test_similarity_ignores_points_without_weight() -> None:
 
 def test_inverse_brings_points_back() -> None:
     there = turn(33, factor=2.5, x=7, y=-2)
-    assert (moved(moved(POINTS[None], there), inverse(there)) - POINTS).abs().max() < 1e-4
+    assert (transform_points(transform_points(POINTS[None], there), inverse(there)) - POINTS).abs().max() < 1e-4
 
 
-def test_moved_scales_depth_with_the_picture() -> None:
+def test_transformed_depth_scales_with_the_picture() -> None:
     points = torch.tensor([[[1.0, 2.0, 5.0]]])
-    assert moved(points, turn(90, factor=3))[0, 0].round(decimals=4).tolist() == [-6, 3, 15]
+    assert transform_points(points, turn(90, factor=3))[0, 0].round(decimals=4).tolist() == [-6, 3, 15]
+
+
+def test_procrustes_undoes_a_similarity() -> None:
+    points = np.random.default_rng(0).random((20, 2)).astype(np.float32)
+    rotation = 1.3 * np.array([[0.8, -0.6], [0.6, 0.8]], np.float32)
+    turned = np.stack([points @ rotation.T + 0.2, points])
+    assert procrustes(turned, points) == pytest.approx(np.stack([points, points]), abs=1e-5)
 
 
 def test_turned_square_puts_the_middle_of_the_crop_on_the_centre() -> None:
     centre, downwards = torch.tensor([[40.0, 60.0]]), torch.tensor([[0.0, 2.0]])
     square = turned_square(centre, downwards, torch.tensor([32.0]), size=64)
-    assert moved(torch.tensor([[[32.0, 32.0]]]), square)[0, 0].tolist() == [40, 60]
-    assert moved(torch.tensor([[[64.0, 32.0]]]), square)[0, 0].tolist() == [40, 76]
+    assert transform_points(torch.tensor([[[32.0, 32.0]]]), square)[0, 0].tolist() == [40, 60]
+    assert transform_points(torch.tensor([[[64.0, 32.0]]]), square)[0, 0].tolist() == [40, 76]
     assert scale(square).tolist() == [0.5]
 
 
@@ -85,3 +107,24 @@ def test_crop_gradient_is_right_in_the_picture_and_the_map() -> None:
     squares = torch.cat([turn(20, factor=0.9, x=1, y=0.5), turn(3, factor=1.6, x=0.3)]).double()
     squares.requires_grad_()
     assert torch.autograd.gradcheck(lambda p, s: crop(p.expand(2, -1, -1, -1), s, 3), (picture, squares))
+
+
+def test_points_in_polygon_are_those_inside_of_a_hollow_shape() -> None:
+    horseshoe = torch.tensor([[[0.0, 0], [6, 0], [6, 6], [4, 6], [4, 2], [2, 2], [2, 6], [0, 6]]])
+    points = torch.tensor([[1.0, 4], [3, 4], [5, 4], [3, 1], [7, 1], [-1, 1]])
+    shapes = torch.cat([horseshoe, horseshoe + 100])
+    assert points_in_polygon(points, shapes).tolist() == [[True, False, True, True, False, False], [False] * 6]
+
+
+def test_sample_at_the_middles_of_pixels_is_their_colours() -> None:
+    picture = waves(8, 8)
+    middles = torch.tensor([[[2.5, 4.5], [7.5, 0.5]]]) / 8
+    expected = torch.stack([picture[0, :, 4, 2], picture[0, :, 0, 7]])
+    assert torch.allclose(sample_at(picture, middles)[0], expected, atol=1e-5)
+    outside = sample_at(picture, torch.tensor([[[-0.5, 0.0625]]]))
+    assert torch.allclose(outside[0, 0], picture[0, :, 0, 0], atol=1e-5)
+
+
+def test_examples_in_docstrings_are_right() -> None:
+    found = doctest.testmod(cropping)
+    assert found.attempted > 4 and found.failed == 0

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from facenn.errors import CheckpointError, MissingFileError
 from facenn.images import read_image
-from facenn.networks.frozen import load_finder
-from facenn.networks.landmarks import PUPILS, FaceFinder
+from facenn.networks.facemesh import MESH, PUPILS
+from facenn.networks.landmarks import FaceFinder, load_finder
 
 ROOT = Path(__file__).resolve().parents[2]
 PRETRAINED = ROOT / "data" / "pretrained"
@@ -71,7 +71,7 @@ def test_landmarks_of_a_batch_equal_those_of_its_pictures(finder: FaceFinder, as
 
 def test_landmarks_let_gradients_reach_the_picture(finder: FaceFinder, astronaut: Tensor) -> None:
     square = finder.settle(astronaut, finder.detect(astronaut)[:1])
-    for chosen in (range(468), PUPILS):
+    for chosen in (range(MESH), PUPILS):
         picture = astronaut[None].clone().requires_grad_()
         total = finder.landmarks(picture, square)[0][:, list(chosen), :2].sum()
         (gradient,) = torch.autograd.grad(total, picture)

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facenn.errors import MissingFileError
+from facenn.errors import ConfigError, MissingFileError
 from facenn.images import read_image, to_tensor
 from facenn.networks.frozen import Frozen, load_frozen, load_recognizer, load_traits
 from facenn.networks.graph import Graph
-from facenn.networks.recognition import Template
+from facenn.networks.recognition import FITTING, JUDGE, RECOGNISERS, REPORTED, Template
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCES = json.loads((Path(__file__).parent / "reference.json").read_text())
@@ -27,7 +28,7 @@ TOLERANCE = {"blazeface": 1e-3, "facemesh": 0.08, "iris": 0.02, "sface": 1e-5, "
 def graphs(frozen: Frozen) -> dict[str, Graph]:
     finder = frozen.finder
     return {"blazeface": finder.blazeface, "facemesh": finder.facemesh, "iris": finder.iris,
-            "sface": frozen.sface.network, "faceres": frozen.faceres.network, "dlib": frozen.dlib.network,
+            **{name: recognizer.network for name, recognizer in frozen.recognisers.items()},
             "traits": load_traits(ROOT / "data" / "pretrained").network}
 
 
@@ -53,9 +54,9 @@ def test_network_equals_the_original_runtime(frozen: Frozen, reference: dict[str
     assert float(output.norm()) == pytest.approx(float(str(reference["norm"])), rel=3e-4)
 
 
-@pytest.mark.parametrize("name", ["sface", "faceres", "dlib"])
+@pytest.mark.parametrize("name", RECOGNISERS)
 def test_embedding_lets_gradients_reach_the_picture(frozen: Frozen, name: str) -> None:
-    recognizer = {"sface": frozen.sface, "faceres": frozen.faceres, "dlib": frozen.dlib}[name]
+    recognizer = frozen.recognisers[name]
     random = torch.Generator().manual_seed(0)
     pictures = torch.rand(2, 3, 64, 64, generator=random).requires_grad_()
     landmarks = (torch.rand(2, 478, 3, generator=random) * 64).requires_grad_()
@@ -65,9 +66,9 @@ def test_embedding_lets_gradients_reach_the_picture(frozen: Frozen, name: str) -
     assert none is None
 
 
-@pytest.mark.parametrize("name", ["sface", "faceres", "dlib"])
+@pytest.mark.parametrize("name", RECOGNISERS)
 def test_embedding_does_not_depend_on_where_the_face_stands(frozen: Frozen, name: str) -> None:
-    recognizer = {"sface": frozen.sface, "faceres": frozen.faceres, "dlib": frozen.dlib}[name]
+    recognizer = frozen.recognisers[name]
     random = torch.Generator().manual_seed(1)
     small = torch.rand(1, 3, 12, 12, generator=random)
     picture = torch.nn.functional.interpolate(small, (96, 96), mode="bicubic").clamp(0, 1)
@@ -79,9 +80,10 @@ def test_embedding_does_not_depend_on_where_the_face_stands(frozen: Frozen, name
 
 def test_distance_of_sface_ignores_length_and_that_of_dlib_does_not(frozen: Frozen) -> None:
     face = torch.randn(4, 128, generator=torch.Generator().manual_seed(2))
-    assert frozen.sface.distance(face, 3 * face).abs().max() < 1e-5
-    assert torch.allclose(frozen.dlib.distance(face, 3 * face), 2 * face.norm(dim=-1))
-    assert torch.allclose(frozen.sface.distance(face, -face), torch.full((4,), 2.0))
+    sface, dlib = frozen.recognisers["sface"], frozen.recognisers["dlib"]
+    assert sface.distance(face, 3 * face).abs().max() < 1e-5
+    assert torch.allclose(dlib.distance(face, 3 * face), 2 * face.norm(dim=-1))
+    assert torch.allclose(sface.distance(face, -face), torch.full((4,), 2.0))
 
 
 def test_a_framed_template_is_larger_and_turned_about_its_middle() -> None:
@@ -100,6 +102,38 @@ def test_every_member_of_the_ensemble_sees_two_crops(frozen: Frozen) -> None:
         assert one.network is other.network
         assert (one.chips(pictures, points) - other.chips(pictures, points)).abs().mean() > 0.01
     assert sum(frozen.ensemble.shares) == pytest.approx(1)
+
+
+def test_a_judge_takes_no_part_in_a_fit(frozen: Frozen) -> None:
+    fitting = {member.name for ensemble in (frozen.ensemble, *frozen.views) for member in ensemble.members}
+    assert fitting == set(FITTING) == {recognizer.name for recognizer in frozen.fitting}
+    assert {RECOGNISERS[name].role for name in fitting} == {"fit"}
+    assert RECOGNISERS[frozen.judge.name].role == "judge"
+
+
+def test_recognition_networks_that_fit_have_cosines_and_share_the_identity_loss() -> None:
+    assert {RECOGNISERS[name].metric for name in FITTING} == {"cosine"}
+    assert sum(RECOGNISERS[name].share for name in FITTING) == pytest.approx(1)
+    assert all(row.share == 0 for row in RECOGNISERS.values() if row.role == "judge")
+
+
+def test_reports_show_a_judge_beside_a_network_that_fitted() -> None:
+    assert REPORTED == ("sface", "dlib") and JUDGE in REPORTED
+
+
+@pytest.mark.parametrize("name", RECOGNISERS)
+def test_stages_that_fit_depend_on_every_recognition_network(name: str) -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    for stage in ("evaluate", "fit"):
+        assert f"data/pretrained/{name}.safetensors" in stages[stage]["deps"]
+
+
+@pytest.mark.parametrize("name", RECOGNISERS)
+def test_every_recognition_network_has_its_origin_written_down(name: str) -> None:
+    rows = [line for line in (ROOT / "data/pretrained/README.md").read_text().splitlines()
+            if f"| `{name}.safetensors` |" in line]
+    assert len(rows) == 1
+    assert {"fit": "recognition (fits)", "judge": "recognition (judges)"}[RECOGNISERS[name].role] in rows[0]
 
 
 def test_views_crop_the_same_faces_in_ways_of_their_own(frozen: Frozen) -> None:
@@ -128,8 +162,8 @@ def test_cosines_of_an_ensemble_are_means_of_its_members(frozen: Frozen) -> None
 def test_recognition_tells_people_apart(frozen: Frozen, london: Path) -> None:
     people = ("001", "013", "030")
     with torch.no_grad():
-        for recognizer, same, other in ((frozen.sface, 0.2, 0.55), (frozen.faceres, 0.3, 0.4),
-                                        (frozen.dlib, 0.45, 0.5)):
+        for name, same, other in (("sface", 0.2, 0.55), ("faceres", 0.3, 0.4), ("dlib", 0.45, 0.5)):
+            recognizer = frozen.recognisers[name]
             neutral, smiling = (
                 torch.cat([recognizer.embed(photo[None], seen(frozen, photo)) for photo in
                            (read_image(london / f"{person}_{mood}.jpg") for person in people)])
@@ -144,6 +178,11 @@ def test_load_recognizer_names_the_file_that_is_missing(tmp_path: Path) -> None:
         load_recognizer(tmp_path, "dlib")
 
 
+def test_load_recognizer_names_the_networks_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="among sface, faceres, dlib, got 'arcface'"):
+        load_recognizer(tmp_path, "arcface")
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_embedding_on_a_gpu_equals_that_on_a_cpu(frozen: Frozen) -> None:
@@ -151,6 +190,7 @@ def test_embedding_on_a_gpu_equals_that_on_a_cpu(frozen: Frozen) -> None:
     random = torch.Generator().manual_seed(3)
     pictures = torch.rand(2, 3, 96, 96, generator=random)
     points = torch.rand(2, 478, 3, generator=random) * 96
-    for here, far in ((frozen.sface, there.sface), (frozen.faceres, there.faceres), (frozen.dlib, there.dlib)):
+    for name, here in frozen.recognisers.items():
+        far = there.recognisers[name]
         expected = here.embed(pictures, points)
         assert here.distance(far.embed(pictures.cuda(), points.cuda()).cpu(), expected).max() < 0.02

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from facenn.arrays import Floats
-from facenn.perception.irises import IRISES, cleared, iris_colour, iris_places
+from facenn.networks.facemesh import IRISES
+from facenn.perception.irises import cleared, iris_colour, iris_places
 
 SIDE = 256
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from facenn.arrays import Floats
+from facenn.networks.facemesh import FOREHEAD
 from facenn.networks.frozen import Frozen
 from facenn.perception.cells import CELLS
 from facenn.perception.observation import SIDE, Observation, Observer, joined
@@ -52,7 +53,7 @@ def test_observer_sees_brown_irises_and_brown_hair_in_a_photo(observer: Observer
     for colour in (seen.iris[0], seen.hair[0]):
         assert colour[0] > colour[1] > colour[2]
         assert colour.max() < 0.45
-    above, beside = int(face_points[10, 1] / 512 * CELLS) - 1, int(face_points[10, 0] / 512 * CELLS)
+    above, beside = ((face_points[FOREHEAD, [1, 0]] / 512 * CELLS).int() - torch.tensor([1, 0])).tolist()
     assert seen.cover[0, above, beside] > 0.8
     assert seen.cover[0, above + 4, beside] < 0.2
 

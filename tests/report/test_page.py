@@ -18,7 +18,7 @@ from PIL import Image
 from facenn.errors import FormatError, SchemaError, TrainingError
 from facenn.report.page import write_report
 from facenn.report.parameters import DEFINING
-from facenn.report.summary import FitSummary, Measure, dlib_measure, sface_measure
+from facenn.report.summary import FitSummary, Measure, distance_measure
 from facenn.schema import Choice, ParameterSchema, Slider
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;</title></style>"
@@ -55,6 +55,14 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+def judged(distance: float) -> Measure:
+    return distance_measure(distance, title="dlib", metric="euclidean", judge=True, usual=(0.43, 0.77), same_person=0.6)
+
+
+def pulled(distance: float) -> Measure:
+    return distance_measure(distance, title="SFace", metric="cosine", judge=False, usual=(0.29, 0.87))
+
+
 def picture(*, side: int = 64, seed: int = 0) -> NDArray[np.uint8]:
     ramp = np.linspace(0, 200, side, dtype=np.float32)
     grey = ramp[:, None] * 0.5 + ramp[None, :] * 0.5
@@ -74,7 +82,7 @@ def face(text: str = "") -> FitSummary:
     vector[10] = 0.25
     return FitSummary(
         schema=schema, vector=schema.project(vector), photo=picture(), engine=picture(seed=1),
-        imitator=picture(side=32), measures=(dlib_measure(0.525), sface_measure(0.241)),
+        imitator=picture(side=32), measures=(judged(0.525), pulled(0.241)),
         losses={"step": [0, 10, 20], f"total{text}": [1.0, 0.5, 0.4], "prior": [0.0, 0.01, 0.02]},
         photo_name=f"ada.jpg{text}", model=f"imitator 3{text}", seconds=41.27, steps=1200, seed=7,
         photo_credit=f"public domain{text}",
@@ -111,7 +119,7 @@ def test_write_report_shows_hostile_text_as_text(tmp_path: Path) -> None:
     harmless, hostile = tmp_path / "harmless.html", tmp_path / "hostile.html"
     write_report(harmless, face("x"))
     evil = face(EVIL)
-    write_report(hostile, replace(evil, measures=(Measure(EVIL, 1.0, EVIL, 2.0), sface_measure(0.2))))
+    write_report(hostile, replace(evil, measures=(Measure(EVIL, 1.0, EVIL, 2.0), pulled(0.2))))
     expected, page = Page(harmless), Page(hostile)
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in expected.tags]
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
@@ -249,9 +257,22 @@ def test_write_report_ranks_options_and_names_those_not_taken(page_path: Path) -
     assert "Not taken: full" in hair
 
 
+def test_distance_measure_says_what_is_known_of_the_network() -> None:
+    assert judged(0.5) == Measure(
+        "dlib L2 distance", 0.5, "The judge: the recognition network dlib, which took no part in the fit. Lower is "
+        "better; below 0.6 dlib calls it the same person. Two photos of one person usually lie near 0.43, photos of "
+        "strangers near 0.77.", reference=0.6, independent=True)
+    assert pulled(0.3) == Measure(
+        "SFace cosine distance", 0.3, "How differently the recognition network SFace sees the photo and the picture: "
+        "0 is the same face, 1 is an unrelated one. The fit pulled this number down, so it flatters the result. Two "
+        "photos of one person usually lie near 0.29, photos of strangers near 0.87.")
+    unknown = distance_measure(0.5, title="Other", metric="euclidean", judge=True)
+    assert unknown.explanation.endswith("Lower is better.") and unknown.reference is None
+
+
 def test_write_report_says_who_judged_and_which_side_of_the_reference(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    write_report(path, replace(face(), measures=(dlib_measure(0.599), dlib_measure(0.6), sface_measure(0.2))))
+    write_report(path, replace(face(), measures=(judged(0.599), judged(0.6), pulled(0.2))))
     text = " ".join(Page(path).text.split())
     assert re.findall(r"(?:not )?below 0\.6(?= The judge)", text) == ["below 0.6", "not below 0.6"]
     assert text.count("not used by the fit") == 2

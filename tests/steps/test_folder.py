@@ -201,8 +201,10 @@ def test_fit_folder_tries_refused_photos_again(tmp_path: Path, method: StubMetho
 
 def test_summarise_counts_and_names_reasons(tmp_path: Path) -> None:
     outcomes: list[Outcome] = [
-        FitReport("a.jpg", tmp_path, Likeness(0.2, 0.5), 1.0), Refusal("z.jpg", "z.jpg: no face"),
-        FitReport("b.jpg", tmp_path, Likeness(0.4, 0.6), 1.0, already=True), Refusal("y.jpg", "y.jpg: small"),
+        FitReport("a.jpg", tmp_path, Likeness({"sface": 0.2, "dlib": 0.5}), 1.0),
+        Refusal("z.jpg", "z.jpg: no face"),
+        FitReport("b.jpg", tmp_path, Likeness({"sface": 0.4, "dlib": 0.6}), 1.0, already=True),
+        Refusal("y.jpg", "y.jpg: small"),
         FitReport("c.jpg", tmp_path, None, 1.0)]
     for name in ("photo", "engine"):
         write_pixels(tmp_path / f"{name}.png", np.zeros((8, 8, 3), np.uint8))

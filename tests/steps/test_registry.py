@@ -63,7 +63,7 @@ def result(tmp_path: Path) -> FitReport:
         (folder / name).write_text(name)
     (folder / "losses.csv").write_text("step,identity,total\n1,0.5,1.5\n2,0.25,1.0\n")
     (folder / "measures.json").write_text(json.dumps({"pictures_drawn": 7}))
-    return FitReport("anna.jpg", folder, Likeness(sface=0.5, dlib=0.75), 12.5)
+    return FitReport("anna.jpg", folder, Likeness({"sface": 0.5, "dlib": 0.75}), 12.5)
 
 
 @pytest.mark.parametrize(("wanted", "weights"), [("champion", b"first"), ("1", b"first"), ("candidate", b"second"),
@@ -172,7 +172,7 @@ def test_logged_fit_shows_the_photo_on_request(tracking: str, result: FitReport)
 def test_logged_fits_of_a_folder_stand_under_one_run_with_their_means(tracking: str, result: FitReport) -> None:
     (result.folder / "engine.png").unlink()
     faceless = FitReport("wall.jpg", result.folder, None, 1.0)
-    other = FitReport("bert.jpg", result.folder, Likeness(sface=0.25, dlib=0.25), 1.0)
+    other = FitReport("bert.jpg", result.folder, Likeness({"sface": 0.25, "dlib": 0.25}), 1.0)
     above = log_fits([result, faceless, other], FitConfig(), tracking=tracking, model="m", with_photo=False)
     run = client(tracking).get_run(above)
     assert run.info.run_name == "3 photos"

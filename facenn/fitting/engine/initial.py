@@ -6,10 +6,11 @@ from numpy.typing import NDArray
 from facenn.arrays import Array, Vector
 from facenn.fitting.engine.least_squares import robust_loss
 from facenn.fitting.engine.library import Library
-from facenn.fitting.engine.residuals import Residuals, superimposed
+from facenn.fitting.engine.residuals import Residuals
 from facenn.fitting.prior import Prior
+from facenn.networks.cropping import procrustes
+from facenn.networks.facemesh import MESH
 from facenn.perception.observation import Observation
-from facenn.perception.skin import MESH
 from facenn.schema import ParameterSchema
 
 RIDGE = 0.03  # of the mean variance of a feature times their number: as good on held-out people as any near it
@@ -43,7 +44,7 @@ class Regression:
 
     def _raw(self, seen: Observation) -> list[Array]:
         count = len(seen)
-        points = superimposed(seen.points[:, :MESH], self._frame)
+        points = procrustes(seen.points[:, :MESH], self._frame)
         parts = (seen.embedding, points, self._spots.tones(seen.skin), self._spots.relief(seen.skin))
         return [p.reshape(count, -1).astype(np.float64) for p in parts]
 

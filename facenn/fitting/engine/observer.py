@@ -16,7 +16,8 @@ from facenn.engine.looks import LABELS
 from facenn.engine.renderer import Engine
 from facenn.errors import FormatError
 from facenn.images import to_tensor
-from facenn.networks.frozen import load_finder, load_views
+from facenn.networks.frozen import load_views
+from facenn.networks.landmarks import load_finder
 from facenn.perception.observation import SIDE, Observation, Observer, joined
 from facenn.perception.skin import SkinSpots
 from facenn.processes import process_pool

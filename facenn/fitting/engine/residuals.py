@@ -8,17 +8,18 @@ import numpy as np
 from facenn.arrays import Array, Floats
 from facenn.fitting.engine.least_squares import robust_loss
 from facenn.fitting.prior import Population
+from facenn.networks.cropping import procrustes
+from facenn.networks.facemesh import JAW_ANGLES, JAW_EDGES, MESH, MOUTH_CORNERS, NOSE_TIP, OUTER_EYE_CORNERS
 from facenn.perception.cells import CELLS
 from facenn.perception.hair import surroundings
 from facenn.perception.observation import Observation
-from facenn.perception.skin import MESH, SkinSpots
+from facenn.perception.skin import SkinSpots
 
-EYES = (33, 263)  # outer corners
 # FaceMesh, which has learnt from photos, sees the lower corners of the engine's jaws inside of their outline, by so
 # many distances between the eyes: in the mean of 31 drawn heads whose outline is clear there, with deviations of 0.02.
 # In a photo it sees them where they are. An Imitator may draw another head, so its fits know nothing of this.
-JAW = {397: 0.043, 365: 0.073, 172: 0.043, 136: 0.073}
-CENTRE = (61, 291, 1)  # corners of the mouth and tip of the nose
+JAW = {**dict.fromkeys(JAW_ANGLES, 0.043), **dict.fromkeys(JAW_EDGES, 0.073)}
+CENTRE = (*MOUTH_CORNERS, NOSE_TIP)
 
 # Beyond these a difference counts ever less: highlights, shadows, glasses, what the engine has not got.
 TONE_SCALE, RELIEF_SCALE = 0.3, 0.8
@@ -111,7 +112,7 @@ class Residuals:
         photo, weights, usual = self._photo, self._weights, self._population
         shares = {
             "identity": np.sqrt(weights.identity) * (drawn.embedding - photo.embedding),
-            "landmark": np.sqrt(weights.landmark / MESH) * (superimposed(drawn.points[:, :MESH], self._points[0])
+            "landmark": np.sqrt(weights.landmark / MESH) * (procrustes(drawn.points[:, :MESH], self._points[0])
                                                             - self._points) / _eye_distance(photo.points),
             "tone": self._tone_weight() * (self._spots.tones(drawn.skin) - self._tones),
             "relief": self._relief_weight() * (self._spots.relief(drawn.skin) - self._relief),
@@ -145,16 +146,6 @@ def as_if_drawn(points: Floats) -> Floats:
 
 def _eye_distance(points: Floats) -> Floats:
     """(B, N, 2) landmarks -> (B,)."""
-    distance: Floats = np.linalg.norm(points[:, EYES[1]] - points[:, EYES[0]], axis=-1)
+    left, right = OUTER_EYE_CORNERS
+    distance: Floats = np.linalg.norm(points[:, right] - points[:, left], axis=-1)
     return distance
-
-
-def superimposed(points: Floats, onto: Floats) -> Floats:
-    """Points (B, N, 2) after the similarity, one for each B, that brings them closest to others (N, 2)."""
-    centre, goal = points.mean(1, keepdims=True), onto.mean(0)
-    a, b = points - centre, onto - goal
-    a, b = a[..., 0] + 1j * a[..., 1], b[..., 0] + 1j * b[..., 1]
-    turn = (a.conj() * b).sum(1) / (np.abs(a) ** 2).sum(1)  # a complex number turns and scales
-    there = turn[:, None] * a
-    moved: Floats = np.stack([there.real, there.imag], -1).astype(np.float32) + goal
-    return moved

@@ -14,6 +14,7 @@ from facenn.fitting.imitator.target import Target, irises_in
 from facenn.fitting.prior import Prior
 from facenn.images import SIDE
 from facenn.losses import colour_loss, identity_loss, landmark_loss
+from facenn.networks.facemesh import OUTER_EYE_CORNERS
 from facenn.networks.frozen import Frozen
 from facenn.networks.imitator import Imitator
 from facenn.networks.precision import computes_in_bf16
@@ -66,7 +67,7 @@ class Losses:
         embedding = self.frozen.ensemble.embed(drawn, landmarks)
         every = landmarks.new_ones(landmarks.shape[1])
         return {"identity": identity_loss(embedding, target.embedding),
-                "landmark": landmark_loss(landmarks, target.landmarks, weights=every),
+                "landmark": landmark_loss(landmarks, target.landmarks, weights=every, eyes=OUTER_EYE_CORNERS),
                 "colour": colour_loss(coarse(drawn), target.colours, weights=target.colour_weights)
                 }, landmarks.detach()
 

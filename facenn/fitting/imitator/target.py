@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from facenn.networks.facemesh import FACE_OVAL
 from facenn.networks.frozen import Frozen
 from facenn.networks.traits import Traits
-from facenn.perception.cells import CELLS, FACE_OVAL, cells_inside, coarse
+from facenn.perception.cells import CELLS, cells_inside, coarse
 from facenn.perception.hair import FEWEST, hair_colour, surfaces_in_photo, surroundings
 from facenn.perception.irises import cleared, iris_colour
 

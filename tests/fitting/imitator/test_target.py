@@ -5,8 +5,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facenn.fitting.imitator.target import HEAD_WEIGHT, WALL_WEIGHT, Target, irises_in, see
+from facenn.networks.facemesh import FACE_OVAL
 from facenn.networks.frozen import Frozen
-from facenn.perception.cells import FACE_OVAL, cells_inside, coarse
+from facenn.perception.cells import cells_inside, coarse
 from facenn.perception.hair import hair_in_photo, surfaces_in_photo, surroundings
 from facenn.perception.irises import cleared
 
