@@ -20,7 +20,8 @@ from facenn.errors import ConfigError, MissingFileError, ProgramError
 from facenn.steps.places import ALIVE, MLFLOW_PAGE, STATE, tracking_uri
 from facenn.steps.programs import Program, Programs
 
-HOST = "127.0.0.1"  # nobody else can reach it
+HOST = "127.0.0.1"  # other machines cannot reach it
+NAMES = (HOST, "localhost")  # by which a browser on this machine can
 LOGS = STATE / "logs"
 FORM = "fit-photo/local"  # the deployment whose form fits a photo
 LEFT_OVER = ("PENDING", "RUNNING", "CANCELLING")  # states of a run that only its process can leave
@@ -134,7 +135,7 @@ def _check_ports(ports: dict[str, int]) -> None:
 
 def _prefect(port: int) -> Program:
     address = f"http://{HOST}:{port}"
-    command = (sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port))
+    command = (sys.executable, "-m", "flows.prefect_server", "--port", str(port))
     return Program("Prefect", command, _environment(address), LOGS / "prefect.log",
                    lambda: _read(f"{address}/api/health") is not None)
 
@@ -143,9 +144,15 @@ def _mlflow(port: int, store: str) -> Program:
     """The store is the one that trainings write to, whether or not this server runs."""
     folder = (STATE / "mlflow").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {**QUIET, "MLFLOW_BACKEND_STORE_URI": store,  # not an argument: it may hold a password
-                   "MLFLOW_DEFAULT_ARTIFACT_ROOT": (folder / "artifacts").as_uri(),
-                   "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    hosts = [f"{name}:{port}" for name in NAMES] + list(NAMES)  # browsers leave out the port 80
+    environment: dict[str, str | None] = {
+        **QUIET, "MLFLOW_BACKEND_STORE_URI": store,  # not an argument: it may hold a password
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": (folder / "artifacts").as_uri(),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # requests of foreign web pages are refused; by default those for any host called 10.* or 192.168.* are not
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(hosts),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{host}" for host in hosts),
+        "MLFLOW_SERVER_X_FRAME_OPTIONS": "SAMEORIGIN", "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": None}
     command = (sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1")
     return Program("MLflow", command, environment, LOGS / "mlflow.log",
                    lambda: _read(f"http://{HOST}:{port}/health") is not None)
@@ -165,8 +172,13 @@ def _flows(prefect: str, mlflow: str) -> Program:
 
 
 def _environment(prefect: str) -> dict[str, str | None]:
-    """Variables of Prefect's programs, without the user's own, which may lead to another server or account."""
-    others: dict[str, str | None] = {name: None for name in os.environ if name.startswith("PREFECT_")}
+    """Variables of Prefect's programs, without the user's own, which may lead to another server or account.
+
+    A SOCKS proxy is left out, too: Prefect's client does not start with one, not even to talk to this machine.
+    """
+    others: dict[str, str | None] = {
+        name: None for name, value in os.environ.items() if name.startswith("PREFECT_")
+        or (name.lower().endswith("_proxy") and value.lower().startswith("socks"))}
     direct = ",".join(filter(None, [os.environ.get("no_proxy"), os.environ.get("NO_PROXY"), HOST]))
     return {**others, **PREFECT, "PREFECT_HOME": str((STATE / "prefect").resolve()), "NO_PROXY": direct,
             "no_proxy": direct, "PREFECT_API_URL": f"{prefect}/api", "PREFECT_UI_API_URL": f"{prefect}/api"}

@@ -86,6 +86,13 @@ def test_form_refuses_a_value_out_of_bounds_without_a_run(workshop: Addresses, p
     assert page.url == workshop.form
 
 
+def test_pages_load_their_data_under_the_other_name_of_this_machine(workshop: Addresses, page: Page) -> None:
+    page.goto(f"{workshop.prefect.replace('127.0.0.1', 'localhost')}/deployments")
+    expect(page.get_by_text("fit-folder").first).to_be_visible()
+    page.goto(workshop.mlflow.replace("127.0.0.1", "localhost"))
+    expect(page.get_by_text("Default", exact=True).first).to_be_visible()
+
+
 def test_mlflow_compares_two_trainings(workshop: Addresses, workshop_project: Path, page: Page) -> None:
     store = local_store(workshop_project / ".facenn/mlflow")
     runs = []
