@@ -20,7 +20,7 @@ import psutil
 import pytest
 import yaml
 
-from facenn.steps.workshop import Addresses
+from facenn.workshop.servers import Addresses
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = {"steps": 2, "candidates": 1}  # of a fit, whose defaults the form takes from params.yaml

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from facenn.steps.workshop import Addresses
 from facenn.tracking import local_store, training_run
+from facenn.workshop.servers import Addresses
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 180_000  # milliseconds for what takes a second on a quiet machine

@@ -13,8 +13,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 import numpy as np
 import pytest
 
-from facenn.steps.workshop import Addresses
 from facenn.tracking import local_store, training_run
+from facenn.workshop.servers import Addresses
 
 JSON = {"Content-Type": "application/json"}
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}

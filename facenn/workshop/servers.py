@@ -18,13 +18,13 @@ from urllib.request import ProxyHandler, Request, build_opener
 from facenn.config import load_params
 from facenn.errors import ConfigError, MissingFileError, ProgramError
 from facenn.steps.places import ALIVE, MLFLOW_PAGE, STATE, tracking_uri
-from facenn.steps.programs import Program, Programs
+from facenn.workshop.programs import Program, Programs
 
 HOST = "127.0.0.1"  # other machines cannot reach it
 NAMES = (HOST, "localhost")  # by which a browser on this machine can
 LOGS = STATE / "logs"
 FORM = "fit-photo/local"  # the deployment whose form fits a photo
-LEFT_OVER = ("PENDING", "RUNNING", "CANCELLING")  # states of a run that only its process can leave
+UNFINISHED = ("PENDING", "RUNNING", "CANCELLING")  # states of a run that only its process can change
 TIMEOUT = 5.0  # seconds for an answer
 QUIET = {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
          "GX_ANALYTICS_ENABLED": "false", "DVC_NO_ANALYTICS": "1"}
@@ -36,7 +36,7 @@ PREFECT = {
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "5",  # until a free GPU is asked for again
     "PREFECT_RUNNER_POLL_FREQUENCY": "3",  # seconds until a run that was asked for begins
-    "PYTHONUNBUFFERED": "1",  # a log holds what was said, whenever it is read
+    "PYTHONUNBUFFERED": "1",  # each line is in the log at once
 }
 
 
@@ -48,8 +48,8 @@ class Addresses:
         prefect: page of the runs.
         form: page that fits a photo.
         mlflow: page of the trainings; that of MLFLOW_TRACKING_URI where it names a server.
-        logs: folder of what the programs say.
-        seconds: that the start took.
+        logs: folder of the programs' output.
+        seconds: duration of the start.
     """
 
     prefect: str
@@ -65,8 +65,8 @@ def run(prefect_port: int, mlflow_port: int, *, say: Callable[[str], None], read
     Args:
         prefect_port: on this machine, of the Prefect server.
         mlflow_port: on this machine, of the MLflow server.
-        say: told in a line what goes on.
-        ready: told the addresses once everything answers.
+        say: called with each line of progress.
+        ready: called with the addresses once everything answers.
 
     Raises:
         MissingFileError: the current folder is no project.
@@ -76,7 +76,7 @@ def run(prefect_port: int, mlflow_port: int, *, say: Callable[[str], None], read
     began = time.monotonic()
     _check_project()
     tracking = tracking_uri()
-    elsewhere = tracking.startswith(("http://", "https://"))  # a server that others share: no need of a second one
+    elsewhere = tracking.startswith(("http://", "https://"))  # a shared server: none is started here
     with _only_one() as lock:
         _check_ports({"Prefect": prefect_port} if elsewhere else {"Prefect": prefect_port, "MLflow": mlflow_port})
         prefect = f"http://{HOST}:{prefect_port}"
@@ -87,7 +87,7 @@ def run(prefect_port: int, mlflow_port: int, *, say: Callable[[str], None], read
             programs.start(_prefect(prefect_port), *([] if elsewhere else [_mlflow(mlflow_port, tracking)]))
             if not programs.wait():
                 return
-            _end_left_over_runs(prefect)
+            _end_interrupted_runs(prefect)
             programs.start(_flows(prefect, mlflow))
             if not programs.wait():
                 return
@@ -104,7 +104,7 @@ def _check_project() -> None:
 
 @contextmanager
 def _only_one() -> Iterator[TextIO]:
-    """The file that the workshop of a project holds locked; the next one reads in it where that one is."""
+    """The file that the workshop of a project holds locked; it says where that workshop answers."""
     STATE.mkdir(exist_ok=True)
     with (STATE / "workshop.lock").open("a+", encoding="utf-8") as lock:
         try:
@@ -117,7 +117,7 @@ def _only_one() -> Iterator[TextIO]:
 
 
 def _check_ports(ports: dict[str, int]) -> None:
-    """Ports by the name of the program that is to answer there."""
+    """Check ports, given by the name of the program that is to answer there."""
     for number, (name, port) in enumerate(ports.items()):
         option = f"--{name.lower()}-port"
         if not 0 < port < 2**16:
@@ -159,7 +159,7 @@ def _mlflow(port: int, store: str) -> Program:
 
 
 def _flows(prefect: str, mlflow: str) -> Program:
-    """They are served once they ask for work; that the server knows them may be from an earlier time."""
+    """They are served once they ask for work: the server knows them from earlier starts, too."""
     since = datetime.now(UTC)
 
     def served() -> bool:
@@ -184,12 +184,12 @@ def _environment(prefect: str) -> dict[str, str | None]:
             "no_proxy": direct, "PREFECT_API_URL": f"{prefect}/api", "PREFECT_UI_API_URL": f"{prefect}/api"}
 
 
-def _end_left_over_runs(prefect: str) -> None:
-    """Runs of a workshop that was killed would count as running for ever, and keep the next ones waiting.
+def _end_interrupted_runs(prefect: str) -> None:
+    """End the runs of a workshop that was killed; they would count as running for ever, and keep the next ones waiting.
 
-    Those that left a file behind are not ended: the flows let them go on where they were.
+    Runs with a file in ``ALIVE`` stay: the flows resume them.
     """
-    found = _read(f"{prefect}/api/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": LEFT_OVER}}}})
+    found = _read(f"{prefect}/api/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": UNFINISHED}}}})
     for run in json.loads(found or "[]"):
         if (ALIVE / run["id"]).is_file():
             continue
