@@ -13,7 +13,7 @@ from facenn.errors import ConfigError, MissingFileError
 from facenn.evaluation import Likeness
 from facenn.steps.photos import FitReport
 from flows.artifacts import fit_markdown
-from flows.fitting import fit_photo
+from flows.fit_photo import fit_photo
 from tests.flows.pages import GREY, RED, newest_artifact, paint, pictures
 
 

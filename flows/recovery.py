@@ -1,4 +1,4 @@
-"""Runs whose process was killed: found again by a lock that ends with the process, and put back into the queue."""
+"""Recovery of runs whose process was killed: found by a lock that ends with the process, and scheduled again."""
 
 import fcntl
 from collections.abc import Iterator
@@ -34,8 +34,8 @@ def alive(folder: Path = ALIVE) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def resume_orphans(client: SyncPrefectClient, folder: Path = ALIVE) -> list[str]:
-    """Schedule the runs again whose process was killed; they go on where their files end.
+def resume_killed_runs(client: SyncPrefectClient, folder: Path = ALIVE) -> list[str]:
+    """Schedule the runs again whose process was killed; they continue from the files that they wrote.
 
     Args:
         client: of the Prefect server.
@@ -50,7 +50,7 @@ def resume_orphans(client: SyncPrefectClient, folder: Path = ALIVE) -> list[str]
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                continue  # goes on in another process
+                continue  # its process is alive
             name = _schedule(client, path.name)
             path.unlink(missing_ok=True)
         resumed += [name] if name else []
