@@ -275,7 +275,7 @@ def inspect_character(character: Annotated[str, typer.Option(help="An embedded c
 def up(prefect_port: Annotated[int, typer.Option(help="Port of Prefect, on this machine")] = 4200,
        mlflow_port: Annotated[int, typer.Option(help="Port of MLflow, on this machine")] = 5000) -> None:
     """Run Prefect, MLflow and the served flows until Ctrl-C. Exit code 1: one of them ended by itself."""
-    from facenn.steps.workshop import Addresses, run
+    from facenn.workshop.servers import Addresses, run
 
     def say(line: str) -> None:
         with suppress(OSError):  # the terminal may be closed, and the programs are to be stopped in order

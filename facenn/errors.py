@@ -9,12 +9,17 @@
     ├── PhotoError (ValueError)        a photo that cannot be fitted, with the reason
     ├── ValidationError (ValueError)   renders that fail their expectations
     ├── TrainingError (ArithmeticError)  a loss that is no longer a number, with the step
-    └── ProgramError (RuntimeError)    a server or another program that ended by itself or does not answer
+    ├── ProgramError (RuntimeError)    a server or another program that ended by itself or does not answer
+    ├── StageError (RuntimeError)      a stage of the pipeline that failed, with the last line that it printed
+    │   └── KilledError                a stage that was killed from outside
+    └── BatchError (RuntimeError)      batches of photos that failed for another reason than a photo
+
+The command line prints an error as one line and exits with 2; with 1 after a ProgramError.
 """
 
 
 class FacennError(Exception):
-    """Something the user can mend; the command line prints it as one line and exits with 2."""
+    """Something the user can mend, said in one line."""
 
 
 class SchemaError(FacennError, ValueError):
@@ -51,3 +56,15 @@ class TrainingError(FacennError, ArithmeticError):
 
 class ProgramError(FacennError, RuntimeError):
     """A program beside this one that ended by itself, or does not answer."""
+
+
+class StageError(FacennError, RuntimeError):
+    """A stage that failed, with the last line that it printed and the stages that did not run because of it."""
+
+
+class KilledError(StageError):
+    """A stage that did not fail by itself: it, or a process of it, was killed from outside."""
+
+
+class BatchError(FacennError, RuntimeError):
+    """Batches that failed for another reason than a photo; the others are done."""

@@ -11,7 +11,7 @@ from flows import guard
 
 
 class Commands:
-    """The commands that a flow run has going; they end with it, however it ends.
+    """The running commands of a flow run; they end with it, however it ends.
 
     Attributes:
         ended: True once the run is over; no command starts any more.
@@ -27,7 +27,7 @@ class Commands:
 
         Args:
             command: program and arguments.
-            log: called with every line that it says.
+            log: called with every line of its output.
 
         Returns:
             Its exit code, 128 and the signal's number if a signal ended it, and all its lines.
@@ -48,7 +48,7 @@ class Commands:
         return process.returncode, lines
 
     def end(self) -> None:
-        """End what is going on, with all its processes, and let nothing start any more."""
+        """End the running commands with all their processes, and refuse new ones."""
         with self._lock:
             self.ended = True
             for process in self._running:
@@ -68,13 +68,13 @@ class Commands:
 
 
 def _let_go(process: subprocess.Popen[str]) -> None:
-    """Close the pipe by which the guard knows that somebody waits for its command."""
+    """Close the pipe whose end tells the guard to end its command."""
     if process.stdin is not None:
         process.stdin.close()
 
 
 def _environment() -> dict[str, str]:
-    """This process's, with the commands of its Python first, whether or not its environment is activated."""
+    """The variables of this process, with the commands of its Python first on the PATH."""
     commands = str(Path(sys.executable).parent)
     return {**os.environ, "PATH": os.pathsep.join([commands, os.environ.get("PATH", os.defpath)]),
             "PYTHONUNBUFFERED": "1"}

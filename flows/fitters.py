@@ -1,4 +1,4 @@
-"""One fitter per process, shared by the batches that the process takes: opening one costs seconds and memory."""
+"""One fitter per process, shared by its batches: opening one costs seconds and memory."""
 
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the step imports torch
 
 @dataclass(frozen=True)
 class Opening:
-    """What a process needs to open a fitter; small, so that it can travel to another machine.
+    """The arguments with which a process opens a fitter; small, so that they can be sent to another machine.
 
     Attributes:
         config: of the fits.
@@ -53,20 +53,10 @@ def shared_fitter(opening: Opening) -> Iterator["Fitter"]:
     with _held.draws if opening.config.method == "engine" else nullcontext():
         with _held.opens:
             if _held.opening != opening or _held.fitter is None:
-                _close()
+                _held.resources.close()
+                _held.opening, _held.fitter = None, None
                 _held.fitter = _held.resources.enter_context(open_fitter(
                     opening.config, opening.model, opening.project, device=choose_device()))
                 _held.opening = opening
             fitter = _held.fitter
         yield fitter
-
-
-def close_fitter() -> None:
-    """Give back what the fitter of this process holds: memory, and the processes of the method engine."""
-    with _held.opens:
-        _close()
-
-
-def _close() -> None:
-    _held.resources.close()
-    _held.opening, _held.fitter = None, None

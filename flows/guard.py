@@ -1,8 +1,8 @@
 """Starts a command whose processes all end with their starter: ``python flows/guard.py COMMAND...``.
 
-The guard's standard input is a pipe that its starter holds open. Whatever closes it, a cancelled run or a
-SIGKILL that no program can answer, ends the command's whole process group: a training must not go on unseen.
-Neither does anything stay behind when the command itself ends. Only the standard library is used: it starts at once.
+The guard's standard input is a pipe that its starter holds open. When it closes, as a run is cancelled or its process
+killed, the command's whole process group is ended: a training must not go on unseen. The group is also ended when the
+command ends. Only the standard library is used: it starts at once.
 """
 
 import os
@@ -38,7 +38,7 @@ def end_group(group: int) -> None:
             os.killpg(group, 0)
             time.sleep(POLL)
         os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:  # nobody is left
+    except ProcessLookupError:  # no process is left
         return
 
 

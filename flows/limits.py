@@ -1,4 +1,4 @@
-"""Who may use the GPU: a global concurrency limit of the Prefect server, which a person may change in its pages."""
+"""Turns on the GPU: a global concurrency limit of the Prefect server, which its pages can change."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ LEASE = 60  # seconds after which the slot of a killed run is free again; Prefec
 def prepare_gpu_limit() -> None:
     """Make the limit ``gpu``, one at a time, where there is none; call it before runs are served.
 
-    Slots that are taken while no run goes on are given back: a server that keeps its leases in memory, as it
+    Slots that are taken while no run is active are given back: a server that keeps its leases in memory, as it
     does by default, forgets them when it restarts, but not that the slots were taken.
     """
     with get_client(sync_client=True) as client:
@@ -29,7 +29,7 @@ def prepare_gpu_limit() -> None:
 
 @contextmanager
 def gpu_slot(device: str) -> Iterator[None]:
-    """Wait for a slot of the limit ``gpu`` and hold it; nothing of that on a CPU.
+    """Wait for a slot of the limit ``gpu`` and hold it; on a CPU no slot is needed.
 
     Args:
         device: where the block computes, such as cpu or cuda.

@@ -15,26 +15,18 @@ from prefect.client.schemas.objects import TaskRun
 from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed
 
-from facenn.errors import FacennError
+from facenn.errors import KilledError, StageError
+from flows.artifacts import Shown, artifact_key
 from flows.commands import Commands
 from flows.limits import gpu_slot
-from flows.orphans import alive
-from flows.pages import Shown, artifact_key
+from flows.recovery import alive
 from flows.stages import Stage, read_stages, select
 
 CACHED = "Cached"  # Prefect's own name for a task whose result was there already
 BEFORE, AFTER = "> ", ("Generating lock file ", "Updating lock file ", "ERROR: failed to reproduce ")  # DVC's lines
 TOLD = 12  # last lines of a stage that its run's page shows
-FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)  # what the system or a person sends; the others are a crash
-RETRY_DELAYS = (30.0, 120.0)  # seconds; memory that others took may be free by then
-
-
-class StageError(FacennError, RuntimeError):
-    """A stage that failed, with the last line it said and the stages that did not run because of it."""
-
-
-class KilledError(StageError):
-    """A stage that did not fail by itself: it, or a process of it, was killed from outside."""
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)  # sent by the system or a person; the others are a crash
+RETRY_DELAYS = (30.0, 120.0)  # seconds; memory that other programs took may be free by then
 
 
 @flow(name="pipeline")
@@ -65,7 +57,7 @@ def pipeline(targets: list[str] = [], force: bool = False) -> dict[str, str]:  #
 
 
 def _run(stages: Mapping[str, Stage], forced: Collection[str]) -> dict[str, State[None]]:
-    """Run stages in their order, those that are independent at once; the state that each came to."""
+    """Run stages in their order, independent ones at the same time; their final states by name."""
     commands = Commands()
     futures: dict[str, PrefectFuture[State[None]]] = {}
     try:
@@ -89,7 +81,7 @@ def _was_killed(_task: Task[..., State[None]], _run: TaskRun, state: State[None]
 
 @task(cache_policy=NO_CACHE, retry_condition_fn=_was_killed)  # DVC is the cache
 def run_stage(stage: Stage, commands: Commands, *, force: bool) -> State[None]:
-    """Run one stage through DVC, pass on what it says, line by line, and show what it wrote.
+    """Run one stage through DVC, log its output line by line, and show the files that it wrote.
 
     Args:
         stage: of dvc.yaml.
@@ -127,7 +119,7 @@ def run_stage(stage: Stage, commands: Commands, *, force: bool) -> State[None]:
 
 
 def _failure(name: str, code: int, lines: list[str]) -> StageError:
-    """Why a stage failed, of a kind that tells whether trying again may help."""
+    """Why a stage failed: a KilledError where another try may help."""
     told = re.search(r", exited with (-?\d+)$", (lines or [""])[-1])  # DVC's own code is another
     code = int(told[1]) if told else code
     own = _own_lines(lines)
@@ -146,7 +138,7 @@ def _failure(name: str, code: int, lines: list[str]) -> StageError:
 
 
 def _own_lines(lines: list[str]) -> list[str]:
-    """What a stage said itself, without what DVC says before and after."""
+    """The lines of a stage itself, without those of DVC before and after."""
     start = max((i + 1 for i, line in enumerate(lines) if line.startswith(BEFORE)), default=0)
     own = takewhile(lambda line: not line.startswith(AFTER), lines[start:])
     return [line for line in own if line]

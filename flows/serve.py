@@ -1,4 +1,4 @@
-"""Offers the flows from the folder it is started in: ``python -m flows.serve``, beside a Prefect server.
+"""Serves the flows in the current folder to a Prefect server: ``python -m flows.serve``.
 
 With ``--pool NAME`` the flows are entered for a work pool instead, whose workers run them.
 """
@@ -22,11 +22,11 @@ from facenn.config import load_params
 from facenn.errors import ConfigError, FacennError
 from facenn.steps.project import Project
 from facenn.steps.registry import characters
-from flows.fitting import fit_photo
-from flows.folders import fit_folder
+from flows.fit_folder import fit_folder
+from flows.fit_photo import fit_photo
 from flows.limits import prepare_gpu_limit
-from flows.orphans import resume_orphans
 from flows.pipeline import pipeline
+from flows.recovery import resume_killed_runs
 
 NAME = "local"
 PHOTOS = Path("data/photos")
@@ -55,8 +55,8 @@ def main() -> None:
             enter(offered, pool)
             return
         with get_client(sync_client=True) as client:
-            for run in resume_orphans(client):
-                print(f"goes on: the run {run}, whose process was killed")  # noqa: T201  a program's own words
+            for run in resume_killed_runs(client):
+                print(f"continues: the run {run}, whose process was killed")  # noqa: T201  the program's output
         prepare_gpu_limit()  # after that, since a slot of a run that counts as running stays taken
     except FacennError as error:
         print(f"flows: {error}", file=sys.stderr)  # noqa: T201

@@ -1,4 +1,4 @@
-"""The stages of dvc.yaml: their order, and what their ``meta`` tells whoever runs them."""
+"""The stages of dvc.yaml: their order, and the ``meta`` by which the pipeline runs and shows them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

@@ -12,8 +12,6 @@ HOME = "FACENN_HOME"  # variable with the folder of what facenn keeps between co
 # Results go below the current folder. No DVC stage writes to runs/, so a fit leaves `dvc status` as it was.
 RENDERS, UNITY, MODELS, REPORTS, RUNS = (Path(p) for p in ("data/renders", "data/unity", "models", "reports", "runs"))
 SHIPPED = Path(__file__).parents[1] / "pretrained"  # in a checkout a link to data/pretrained
-STATE = Path(".facenn")  # of the project in the current folder
-ALIVE = STATE / "flow-runs"  # one locked file per flow run that goes on
 MLFLOW_PAGE = "FACENN_MLFLOW_PAGE"  # variable with the address of MLflow's pages, where the store has none itself
 
 
@@ -44,12 +42,12 @@ class Project:
         """
         from facenn.tracking import local_store
 
-        found = next((folder for folder in (Path(), *Path.cwd().parents) if _is_project(folder)), None)
+        found = _found()
         pretrained = found / "data/pretrained" if found is not None else SHIPPED.resolve()
         if not (pretrained / "blazeface.safetensors").is_file():
             fetch = " there; fetch them with: dvc pull" if _is_project(pretrained.parents[1]) else ""
             raise MissingFileError(f"expected the pretrained networks in {pretrained}, found none{fetch}")
-        state = _state(found)
+        state = state_folder()
         return cls(pretrained, state, os.environ.get("MLFLOW_TRACKING_URI") or local_store(state / "mlflow"))
 
     def resolved(self) -> "Project":
@@ -77,9 +75,14 @@ def _is_project(folder: Path) -> bool:
     return any((folder / "data/pretrained").glob("blazeface.safetensors*"))
 
 
-def _state(found: Path | None) -> Path:
-    """The folder of what outlasts a command, see ``Project.here``."""
-    checkout = SHIPPED.resolve().parents[1]
+def _found() -> Path | None:
+    """The project of the current folder, or of the nearest folder above it."""
+    return next((folder for folder in (Path(), *Path.cwd().parents) if _is_project(folder)), None)
+
+
+def state_folder() -> Path:
+    """The folder of what outlasts a command, see ``Project.here``; needs no networks."""
+    found, checkout = _found(), SHIPPED.resolve().parents[1]
     users = Path(os.environ.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()) / "facenn"
     if home := os.environ.get(HOME):
         return Path(home)
@@ -92,6 +95,11 @@ def _state(found: Path | None) -> Path:
     if _can_be_made(users):
         return users
     return Path(tempfile.gettempdir()) / f"facenn-{os.getuid()}"
+
+
+def flow_runs() -> Path:
+    """Folder with one locked file per flow run that goes on."""
+    return state_folder() / "flow-runs"
 
 
 def _can_be_made(folder: Path) -> bool:

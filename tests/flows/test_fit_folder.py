@@ -7,12 +7,11 @@ import pytest
 
 import facenn.steps.fit
 from facenn.config import FitConfig, ImitatorFitConfig
-from facenn.errors import ConfigError, MissingFileError, PhotoError
+from facenn.errors import BatchError, ConfigError, MissingFileError, PhotoError
 from facenn.evaluation import Likeness
 from facenn.steps.fit import FitReport, Job, Outcome, Refusal
 from facenn.steps.project import Project
-from flows.fitters import close_fitter
-from flows.folders import BatchError, fit_folder
+from flows.fit_folder import fit_folder
 from tests.flows.pages import GREY, RED, newest_artifact, paint, pictures
 
 TWO = FitConfig(imitator=ImitatorFitConfig(batch=2))
@@ -48,7 +47,7 @@ class StubFitter:
 
 
 @pytest.fixture
-def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three photos, and the shipped Imitator below the current folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -60,8 +59,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (shipped.parent / "blazeface.safetensors").touch()
     for name in ("ann", "bob", "cleo"):
         paint(tmp_path / "people" / f"{name}.png", GREY)
-    yield tmp_path / "people"
-    close_fitter()
+    return tmp_path / "people"
 
 
 def test_fit_folder_fits_every_photo_and_opens_one_fitter(photos: Path, prefect_server: None) -> None:

@@ -14,7 +14,7 @@ from facenn.evaluation import Likeness
 from facenn.steps.fit import FitReport
 from facenn.steps.project import Project
 from flows.artifacts import fit_markdown
-from flows.fitting import fit_photo
+from flows.fit_photo import fit_photo
 from tests.flows.pages import GREY, RED, newest_artifact, paint, pictures
 
 

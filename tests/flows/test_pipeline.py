@@ -13,8 +13,8 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
 
 import flows.pipeline
-from facenn.errors import ConfigError, MissingFileError
-from flows.pipeline import StageError, pipeline
+from facenn.errors import ConfigError, MissingFileError, StageError
+from flows.pipeline import pipeline
 
 # raised inside DVC's own look at its graph
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value will soon raise:DeprecationWarning")

@@ -20,13 +20,14 @@ import psutil
 import pytest
 import yaml
 
-from facenn.steps.workshop import Addresses
+from facenn.workshop.servers import Addresses
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = {"steps": 2, "candidates": 1}  # of a fit, whose defaults the form takes from params.yaml
 MISLEADING = {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_API_KEY": "pnu_1", "PREFECT_PROFILE": "nobody",
               "PREFECT_SERVER_API_BASE_PATH": "/elsewhere", "HTTP_PROXY": "http://127.0.0.1:9",
-              "http_proxy": "http://127.0.0.1:9"}  # what a user's environment may hold
+              "http_proxy": "http://127.0.0.1:9", "ALL_PROXY": "socks5://127.0.0.1:9",
+              "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "true"}  # what a user's environment may hold
 BEGIN = 120  # seconds after which a fit that has not begun is a failure
 STOP = 60  # seconds after which a workshop that does not stop is a failure
 

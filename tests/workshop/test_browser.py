@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from facenn.steps.workshop import Addresses
 from facenn.tracking import local_store, training_run
+from facenn.workshop.servers import Addresses
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 180_000  # milliseconds for what takes a second on a quiet machine
@@ -84,6 +84,13 @@ def test_form_refuses_a_value_out_of_bounds_without_a_run(workshop: Addresses, p
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_text(re.compile("maximum|less than or equal")).first).to_be_visible()
     assert page.url == workshop.form
+
+
+def test_pages_load_their_data_under_the_other_name_of_this_machine(workshop: Addresses, page: Page) -> None:
+    page.goto(f"{workshop.prefect.replace('127.0.0.1', 'localhost')}/deployments")
+    expect(page.get_by_text("fit-folder").first).to_be_visible()
+    page.goto(workshop.mlflow.replace("127.0.0.1", "localhost"))
+    expect(page.get_by_text("Default", exact=True).first).to_be_visible()
 
 
 def test_mlflow_compares_two_trainings(workshop: Addresses, workshop_project: Path, page: Page) -> None:

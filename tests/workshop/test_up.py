@@ -3,15 +3,23 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 import numpy as np
+import pytest
 
-from facenn.steps.workshop import Addresses
 from facenn.tracking import local_store, training_run
+from facenn.workshop.servers import Addresses
+
+JSON = {"Content-Type": "application/json"}
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+HANDSHAKE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+             "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
 
 
 def ask(url: str, body: object = None) -> bytes:
@@ -19,6 +27,67 @@ def ask(url: str, body: object = None) -> bytes:
     with build_opener(ProxyHandler({})).open(request, timeout=30) as response:
         answer: bytes = response.read()
         return answer
+
+
+def status(method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None
+           ) -> tuple[int, str | None]:
+    """The status of an answer, and the origin whose pages may read it."""
+    to = urlsplit(url)
+    with closing(HTTPConnection(to.netloc, timeout=30)) as connection:
+        connection.request(method, to.path, body, headers or {})
+        response = connection.getresponse()
+        return response.status, response.headers["Access-Control-Allow-Origin"]
+
+
+@pytest.fixture(params=["prefect", "mlflow"])
+def asked(request: pytest.FixtureRequest, workshop: Addresses) -> tuple[str, int, bytes]:
+    """An address of each server that takes POST requests, its port, and the body of a request."""
+    address, path, body = {
+        "prefect": (workshop.prefect, "/api/deployments/filter", b"{}"),
+        "mlflow": (workshop.mlflow, "/ajax-api/2.0/mlflow/experiments/search", b'{"max_results": 1}')}[request.param]
+    return address + path, urlsplit(address).port or 0, body
+
+
+def test_up_serves_programs_and_its_own_pages(asked: tuple[str, int, bytes]) -> None:
+    url, port, body = asked
+    assert status("POST", url, body, JSON)[0] == 200
+    for name in ("127.0.0.1", "localhost"):
+        own = f"http://{name}:{port}"
+        assert status("POST", url, body, {**JSON, "Origin": own}) == (200, own)
+        assert status("POST", url, body, {**JSON, "Host": f"{name}:{port}"})[0] == 200
+        assert status("OPTIONS", url, headers={**PREFLIGHT, "Origin": own}) == (200, own)
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null"])
+@pytest.mark.parametrize("kind", ["application/json", "text/plain"])  # browsers send the second without a preflight
+def test_up_refuses_what_pages_from_elsewhere_ask(asked: tuple[str, int, bytes], kind: str, origin: str) -> None:
+    url, _, body = asked
+    assert status("POST", url, body, {"Content-Type": kind, "Origin": origin}) == (403, None)
+    refused, reader = status("OPTIONS", url, headers={**PREFLIGHT, "Origin": origin})
+    assert refused in (400, 403)
+    assert reader is None
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "10.evil.example"])
+def test_up_refuses_foreign_names_that_lead_to_it(asked: tuple[str, int, bytes], host: str) -> None:
+    url, port, body = asked
+    assert status("POST", url, body, {**JSON, "Host": host.format(port=port)})[0] in (400, 403)
+
+
+@pytest.mark.parametrize("path", ["events/in", "events/out", "logs/out"])
+def test_up_opens_websockets_for_programs_but_not_for_pages_from_elsewhere(workshop: Addresses, path: str) -> None:
+    url = f"{workshop.prefect}/api/{path}"
+    assert status("GET", url, headers=HANDSHAKE)[0] == 101
+    assert status("GET", url, headers={**HANDSHAKE, "Origin": "http://evil.example"})[0] == 403
+
+
+def test_up_shows_no_pictures_in_pages_from_elsewhere_but_follows_their_links(workshop: Addresses) -> None:
+    def asked(mode: str, target: str) -> int:
+        return status("GET", f"{workshop.prefect}/", headers={
+            "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": target})[0]
+
+    assert asked("no-cors", "image") == 403
+    assert asked("navigate", "document") == 200
 
 
 def test_up_serves_the_flows_and_prints_the_form_of_the_fit(workshop: Addresses) -> None:

@@ -10,7 +10,7 @@ ENOUGH = 10.0  # seconds after which a process that cannot be killed is left to 
 
 
 def main() -> None:
-    """Wait until whoever holds the other end of standard input is gone, by its own will or not."""
+    """Wait until the process that holds the other end of standard input ends, however it ends; kill the marked ones."""
     name, _, value = sys.argv[1].partition("=")
     sys.stdin.buffer.read()
     end = time.monotonic() + ENOUGH
@@ -33,7 +33,7 @@ def marked(name: str, value: str) -> list[psutil.Process]:
         try:
             if process.environ().get(name) == value and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
-        except (psutil.Error, OSError):  # of somebody else, or ended meanwhile
+        except (psutil.Error, OSError):  # of another user, or ended meanwhile
             continue
     return found
 

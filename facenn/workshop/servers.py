@@ -17,13 +17,13 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from facenn.config import load_params
 from facenn.errors import ConfigError, MissingFileError, ProgramError
-from facenn.steps.programs import Program, Programs
-from facenn.steps.project import ALIVE, MLFLOW_PAGE, STATE, Project
+from facenn.steps.project import MLFLOW_PAGE, Project, flow_runs, state_folder
+from facenn.workshop.programs import Program, Programs
 
-HOST = "127.0.0.1"  # nobody else can reach it
-LOGS = STATE / "logs"
+HOST = "127.0.0.1"  # other machines cannot reach it
+NAMES = (HOST, "localhost")  # by which a browser on this machine can
 FORM = "fit-photo/local"  # the deployment whose form fits a photo
-LEFT_OVER = ("PENDING", "RUNNING", "CANCELLING")  # states of a run that only its process can leave
+UNFINISHED = ("PENDING", "RUNNING", "CANCELLING")  # states of a run that only its process can change
 TIMEOUT = 5.0  # seconds for an answer
 QUIET = {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
          "GX_ANALYTICS_ENABLED": "false", "DVC_NO_ANALYTICS": "1"}
@@ -35,7 +35,7 @@ PREFECT = {
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "5",  # until a free GPU is asked for again
     "PREFECT_RUNNER_POLL_FREQUENCY": "3",  # seconds until a run that was asked for begins
-    "PYTHONUNBUFFERED": "1",  # a log holds what was said, whenever it is read
+    "PYTHONUNBUFFERED": "1",  # each line is in the log at once
 }
 
 
@@ -47,8 +47,8 @@ class Addresses:
         prefect: page of the runs.
         form: page that fits a photo.
         mlflow: page of the trainings; that of MLFLOW_TRACKING_URI where it names a server.
-        logs: folder of what the programs say.
-        seconds: that the start took.
+        logs: folder of the programs' output.
+        seconds: duration of the start.
     """
 
     prefect: str
@@ -64,8 +64,8 @@ def run(prefect_port: int, mlflow_port: int, *, say: Callable[[str], None], read
     Args:
         prefect_port: on this machine, of the Prefect server.
         mlflow_port: on this machine, of the MLflow server.
-        say: told in a line what goes on.
-        ready: told the addresses once everything answers.
+        say: called with each line of progress.
+        ready: called with the addresses once everything answers.
 
     Raises:
         MissingFileError: the current folder is no project.
@@ -75,7 +75,7 @@ def run(prefect_port: int, mlflow_port: int, *, say: Callable[[str], None], read
     began = time.monotonic()
     _check_project()
     tracking = Project.here().tracking
-    elsewhere = tracking.startswith(("http://", "https://"))  # a server that others share: no need of a second one
+    elsewhere = tracking.startswith(("http://", "https://"))  # a shared server: none is started here
     with _only_one() as lock:
         _check_ports({"Prefect": prefect_port} if elsewhere else {"Prefect": prefect_port, "MLflow": mlflow_port})
         prefect = f"http://{HOST}:{prefect_port}"
@@ -86,12 +86,16 @@ def run(prefect_port: int, mlflow_port: int, *, say: Callable[[str], None], read
             programs.start(_prefect(prefect_port), *([] if elsewhere else [_mlflow(mlflow_port, tracking)]))
             if not programs.wait():
                 return
-            _end_left_over_runs(prefect)
+            _end_interrupted_runs(prefect)
             programs.start(_flows(prefect, mlflow))
             if not programs.wait():
                 return
-            ready(Addresses(prefect, _form(prefect), mlflow, LOGS, time.monotonic() - began))
+            ready(Addresses(prefect, _form(prefect), mlflow, _logs(), time.monotonic() - began))
             programs.watch()
+
+
+def _logs() -> Path:
+    return state_folder() / "logs"
 
 
 def _check_project() -> None:
@@ -103,9 +107,9 @@ def _check_project() -> None:
 
 @contextmanager
 def _only_one() -> Iterator[TextIO]:
-    """The file that the workshop of a project holds locked; the next one reads in it where that one is."""
-    STATE.mkdir(exist_ok=True)
-    with (STATE / "workshop.lock").open("a+", encoding="utf-8") as lock:
+    """The file that the workshop of a project holds locked; it says where that workshop answers."""
+    state_folder().mkdir(parents=True, exist_ok=True)
+    with (state_folder() / "workshop.lock").open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -116,7 +120,7 @@ def _only_one() -> Iterator[TextIO]:
 
 
 def _check_ports(ports: dict[str, int]) -> None:
-    """Ports by the name of the program that is to answer there."""
+    """Check ports, given by the name of the program that is to answer there."""
     for number, (name, port) in enumerate(ports.items()):
         option = f"--{name.lower()}-port"
         if not 0 < port < 2**16:
@@ -134,25 +138,31 @@ def _check_ports(ports: dict[str, int]) -> None:
 
 def _prefect(port: int) -> Program:
     address = f"http://{HOST}:{port}"
-    command = (sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port))
-    return Program("Prefect", command, _environment(address), LOGS / "prefect.log",
+    command = (sys.executable, "-m", "flows.prefect_server", "--port", str(port))
+    return Program("Prefect", command, _environment(address), _logs() / "prefect.log",
                    lambda: _read(f"{address}/api/health") is not None)
 
 
 def _mlflow(port: int, store: str) -> Program:
     """The store is the one that trainings write to, whether or not this server runs."""
-    folder = (STATE / "mlflow").resolve()
+    folder = (state_folder() / "mlflow").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {**QUIET, "MLFLOW_BACKEND_STORE_URI": store,  # not an argument: it may hold a password
-                   "MLFLOW_DEFAULT_ARTIFACT_ROOT": (folder / "artifacts").as_uri(),
-                   "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    hosts = [f"{name}:{port}" for name in NAMES] + list(NAMES)  # browsers leave out the port 80
+    environment: dict[str, str | None] = {
+        **QUIET, "MLFLOW_BACKEND_STORE_URI": store,  # not an argument: it may hold a password
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": (folder / "artifacts").as_uri(),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # requests of foreign web pages are refused; by default those for any host called 10.* or 192.168.* are not
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(hosts),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{host}" for host in hosts),
+        "MLFLOW_SERVER_X_FRAME_OPTIONS": "SAMEORIGIN", "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": None}
     command = (sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1")
-    return Program("MLflow", command, environment, LOGS / "mlflow.log",
+    return Program("MLflow", command, environment, _logs() / "mlflow.log",
                    lambda: _read(f"http://{HOST}:{port}/health") is not None)
 
 
 def _flows(prefect: str, mlflow: str) -> Program:
-    """They are served once they ask for work; that the server knows them may be from an earlier time."""
+    """They are served once they ask for work: the server knows them from earlier starts, too."""
     since = datetime.now(UTC)
 
     def served() -> bool:
@@ -161,25 +171,30 @@ def _flows(prefect: str, mlflow: str) -> Program:
         return asked is not None and datetime.fromisoformat(asked) >= since
 
     return Program("flows", (sys.executable, "-m", "flows.serve"), {**_environment(prefect), MLFLOW_PAGE: mlflow},
-                   LOGS / "flows.log", served)
+                   _logs() / "flows.log", served)
 
 
 def _environment(prefect: str) -> dict[str, str | None]:
-    """Variables of Prefect's programs, without the user's own, which may lead to another server or account."""
-    others: dict[str, str | None] = {name: None for name in os.environ if name.startswith("PREFECT_")}
+    """Variables of Prefect's programs, without the user's own, which may lead to another server or account.
+
+    A SOCKS proxy is left out, too: Prefect's client does not start with one, not even to talk to this machine.
+    """
+    others: dict[str, str | None] = {
+        name: None for name, value in os.environ.items() if name.startswith("PREFECT_")
+        or (name.lower().endswith("_proxy") and value.lower().startswith("socks"))}
     direct = ",".join(filter(None, [os.environ.get("no_proxy"), os.environ.get("NO_PROXY"), HOST]))
-    return {**others, **PREFECT, "PREFECT_HOME": str((STATE / "prefect").resolve()), "NO_PROXY": direct,
+    return {**others, **PREFECT, "PREFECT_HOME": str((state_folder() / "prefect").resolve()), "NO_PROXY": direct,
             "no_proxy": direct, "PREFECT_API_URL": f"{prefect}/api", "PREFECT_UI_API_URL": f"{prefect}/api"}
 
 
-def _end_left_over_runs(prefect: str) -> None:
-    """Runs of a workshop that was killed would count as running for ever, and keep the next ones waiting.
+def _end_interrupted_runs(prefect: str) -> None:
+    """End the runs of a workshop that was killed; they would count as running for ever, and keep the next ones waiting.
 
-    Those that left a file behind are not ended: the flows let them go on where they were.
+    Runs with a file of their own, see ``flow_runs``, stay: the flows resume them.
     """
-    found = _read(f"{prefect}/api/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": LEFT_OVER}}}})
+    found = _read(f"{prefect}/api/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": UNFINISHED}}}})
     for run in json.loads(found or "[]"):
-        if (ALIVE / run["id"]).is_file():
+        if (flow_runs() / run["id"]).is_file():
             continue
         state = {"type": "CRASHED", "name": "Crashed", "message": "The workshop ended while this was running."}
         _read(f"{prefect}/api/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
@@ -187,7 +202,7 @@ def _end_left_over_runs(prefect: str) -> None:
 
 def _form(prefect: str) -> str:
     if (found := _read(f"{prefect}/api/deployments/name/{FORM}")) is None:
-        raise ProgramError(f"Prefect gives no answer about {FORM}; its log is {LOGS / 'prefect.log'}")
+        raise ProgramError(f"Prefect gives no answer about {FORM}; its log is {_logs() / 'prefect.log'}")
     return f"{prefect}/deployments/deployment/{json.loads(found)['id']}/run"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from facenn.errors import ConfigError, MissingFileError
-from facenn.steps.workshop import _end_left_over_runs, run
+from facenn.workshop.servers import _end_interrupted_runs, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,7 +108,7 @@ def test_workshop_ends_the_runs_that_a_killed_one_left() -> None:
 
     with HTTPServer(("127.0.0.1", 0), Prefect) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        _end_left_over_runs(f"http://127.0.0.1:{server.server_port}")
+        _end_interrupted_runs(f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
     (_, wanted), *ended = asked
     assert set(wanted["flow_runs"]["state"]["type"]["any_"]) == {"PENDING", "RUNNING", "CANCELLING"}

@@ -1,4 +1,4 @@
-"""Runs whose process was killed: found again by a lock that ends with the process, and put back into the queue."""
+"""Recovery of runs whose process was killed: found by a lock that ends with the process, and scheduled again."""
 
 import fcntl
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Scheduled
 
-from facenn.steps.project import ALIVE
+from facenn.steps.project import flow_runs
 
 
 @contextmanager
-def alive(folder: Path = ALIVE) -> Iterator[None]:
+def alive(folder: Path | None = None) -> Iterator[None]:
     """Hold a file locked while this flow run goes on; a killed process leaves the file, without its lock.
 
     Nothing is held outside of a server's flow run.
@@ -24,6 +24,7 @@ def alive(folder: Path = ALIVE) -> Iterator[None]:
     if run_id is None:
         yield
         return
+    folder = folder or flow_runs()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / run_id
     with path.open("w", encoding="ascii") as file:
@@ -34,23 +35,23 @@ def alive(folder: Path = ALIVE) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def resume_orphans(client: SyncPrefectClient, folder: Path = ALIVE) -> list[str]:
-    """Schedule the runs again whose process was killed; they go on where their files end.
+def resume_killed_runs(client: SyncPrefectClient, folder: Path | None = None) -> list[str]:
+    """Schedule the runs again whose process was killed; they continue from the files that they wrote.
 
     Args:
         client: of the Prefect server.
-        folder: where ``alive`` keeps its files.
+        folder: where ``alive`` keeps its files; None for that of the project.
 
     Returns:
         The names of the runs that were scheduled.
     """
     resumed = []
-    for path in sorted(folder.glob("*")):
+    for path in sorted((folder or flow_runs()).glob("*")):
         with path.open(encoding="ascii") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                continue  # goes on in another process
+                continue  # its process is alive
             name = _schedule(client, path.name)
             path.unlink(missing_ok=True)
         resumed += [name] if name else []

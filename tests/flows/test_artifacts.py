@@ -1,11 +1,14 @@
+import base64
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facenn.images import write_pixels
-from flows.pages import SIZE, TEXT, Shown, artifact_key
+from flows.artifacts import SIZE, TEXT, Shown, artifact_key, data_uri
 from flows.stages import Meta
 
 REPORT = Path("report.md")
@@ -76,3 +79,30 @@ def test_shown_leads_to_mlflow_where_it_has_pages(
 
 def test_artifact_key_has_only_what_prefect_takes() -> None:
     assert artifact_key("Fit_photos@a/b.jpg") == "fit-photos-a-b-jpg"
+
+
+def noisy(path: Path, side: int) -> Path:
+    write_pixels(path, np.random.default_rng(1).integers(0, 256, (side, 2 * side, 3), np.uint8))
+    return path
+
+
+def opened(address: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(address.removeprefix("data:image/jpeg;base64,"))))
+
+
+def test_data_uri_carries_a_picture_as_it_is(tmp_path: Path) -> None:
+    assert opened(data_uri(noisy(tmp_path / "a.png", 32))).size == (64, 32)
+
+
+def test_data_uri_shrinks_a_picture_into_a_square_and_enlarges_none(tmp_path: Path) -> None:
+    picture = noisy(tmp_path / "a.png", 32)
+    assert opened(data_uri(picture, side=20)).size == (20, 10)
+    assert opened(data_uri(picture, side=200)).size == (64, 32)
+
+
+def test_data_uri_shrinks_a_picture_until_it_fits(tmp_path: Path) -> None:
+    picture = noisy(tmp_path / "a.png", 128)
+    address = data_uri(picture, limit=10_000)
+    assert len(address) <= 10_000 < len(data_uri(picture))
+    width, height = opened(address).size
+    assert abs(width / height - 2) < 0.1

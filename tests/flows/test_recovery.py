@@ -7,7 +7,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Running
 
-from flows.orphans import alive, resume_orphans
+from flows.recovery import alive, resume_killed_runs
 
 
 @flow
@@ -24,16 +24,16 @@ def state_name(client: SyncPrefectClient, run: FlowRun) -> str | None:
     return state.name if state else None
 
 
-def test_resume_orphans_schedules_a_run_whose_process_was_killed(tmp_path: Path, prefect_server: None) -> None:
+def test_resume_killed_runs_schedules_a_run_whose_process_was_killed(tmp_path: Path, prefect_server: None) -> None:
     with get_client(sync_client=True) as client:
         killed = run_in(client, Running())
         (tmp_path / str(killed.id)).touch()
-        assert resume_orphans(client, tmp_path) == [killed.name]
+        assert resume_killed_runs(client, tmp_path) == [killed.name]
         assert state_name(client, killed) == "Scheduled"
         assert list(tmp_path.iterdir()) == []
 
 
-def test_resume_orphans_leaves_alone_what_goes_on_or_has_ended(tmp_path: Path, prefect_server: None) -> None:
+def test_resume_killed_runs_leaves_alone_what_goes_on_or_has_ended(tmp_path: Path, prefect_server: None) -> None:
     with get_client(sync_client=True) as client:
         going_on, ended = run_in(client, Running()), run_in(client, Completed())
         for run in (going_on, ended):
@@ -41,7 +41,7 @@ def test_resume_orphans_leaves_alone_what_goes_on_or_has_ended(tmp_path: Path, p
         (tmp_path / str(uuid4())).touch()  # of another server
         with (tmp_path / str(going_on.id)).open() as held:
             fcntl.flock(held, fcntl.LOCK_EX)
-            assert resume_orphans(client, tmp_path) == []
+            assert resume_killed_runs(client, tmp_path) == []
         assert state_name(client, going_on) == "Running"
         assert state_name(client, ended) == "Completed"
         assert [path.name for path in tmp_path.iterdir()] == [str(going_on.id)]

@@ -1,4 +1,4 @@
-"""Programs that run side by side: started, watched, stopped in reverse; none outlives the one that started them."""
+"""Programs that run side by side: started, watched, stopped in reverse; none outlives the process that started them."""
 
 import os
 import re
@@ -17,7 +17,7 @@ import psutil
 
 from facenn.errors import ProgramError
 
-MARK = "FACENN_MARK"  # in the environment of every program, and so of whatever it starts
+MARK = "FACENN_MARK"  # in the environment of every program, and so of all that it starts
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PAUSE = 0.1  # seconds between two looks
 PATIENCE = 180  # seconds until a program that does not answer is given up; a first start migrates databases
@@ -31,11 +31,11 @@ class Program:
     """A program to run.
 
     Attributes:
-        name: as it is spoken of.
+        name: in messages.
         command: its arguments, the program first.
         environment: variables beside the inherited ones; None takes one away.
-        log: file of all that it says; the one of the start before is kept as ``.1``.
-        answers: whether it does what it is there for, asked until it does.
+        log: file of its output; that of the start before is kept as ``.1``.
+        answers: whether it is ready; called until it is.
     """
 
     name: str
@@ -49,10 +49,10 @@ class Programs:
     """Runs programs while a ``with`` block lasts, and stops them in reverse when it ends, however it ends.
 
     Each is in a session of its own, so that Ctrl-C in a terminal reaches this process alone, which then stops them in
-    order. What they leave behind, or everything if this process is killed, is ended by a sentinel.
+    order. A sentinel ends the processes that they leave behind, and all of them if this process is killed.
 
     Args:
-        say: told in a line what goes on.
+        say: called with each line of progress.
         keep: file descriptor that stays open until the last process is gone, such as a lock's.
     """
 
@@ -65,7 +65,7 @@ class Programs:
 
     def __enter__(self) -> "Programs":
         self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
-        self._sentinel = subprocess.Popen([sys.executable, "-m", "facenn.steps.sentinel", f"{MARK}={self._mark}"],
+        self._sentinel = subprocess.Popen([sys.executable, "-m", "facenn.workshop.sentinel", f"{MARK}={self._mark}"],
                                           stdin=subprocess.PIPE, start_new_session=True, pass_fds=self._keep)
         return self
 
@@ -139,7 +139,7 @@ class Programs:
                 raise ProgramError(f"{program.name} {how}; {_last_words(program.log)}")
 
     def _stop(self, process: subprocess.Popen[bytes], hurry: Callable[[], bool]) -> None:
-        """Ask what it started to end, then itself, and see to it.
+        """Ask the processes that a program started to end, then the program itself; kill those that do not.
 
         In this order a run of a flow can still report to the flows, which would kill it when they end.
         """
@@ -151,13 +151,13 @@ class Programs:
             while any(_alive(member) for member in group) and time.monotonic() < deadline and not hurry():
                 process.poll()
                 time.sleep(PAUSE)
-        with suppress(ProcessLookupError):  # nobody is left
+        with suppress(ProcessLookupError):  # no process is left
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 def _others(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """What else is alive in the group of a process that is its leader."""
+    """The other living processes of the group that a process leads."""
     found = []
     for other in psutil.process_iter():
         with suppress(ProcessLookupError):

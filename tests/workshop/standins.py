@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from facenn.errors import ProgramError
-from facenn.steps import programs as module
-from facenn.steps.programs import Program, Programs
+from facenn.workshop import programs as module
+from facenn.workshop.programs import Program, Programs
 
 GOOD = """
 import signal, subprocess, sys, time, traceback

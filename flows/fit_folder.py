@@ -12,21 +12,17 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import Field
 
 from facenn.config import FitConfig
-from facenn.errors import ConfigError, FacennError, MissingFileError, PhotoError
+from facenn.errors import BatchError, ConfigError, MissingFileError, PhotoError
 from facenn.steps.project import RUNS, Project, choose_device
 from facenn.steps.registry import log_fits
 from flows.artifacts import Progress, folder_markdown
+from flows.fit_photo import DEFAULTS, Alias, Number, folder_name, model_file
 from flows.fitters import Opening, shared_fitter
-from flows.fitting import DEFAULTS, Alias, Number, folder_name, model_file
 from flows.limits import gpu_slot
-from flows.orphans import alive
+from flows.recovery import alive
 
 if TYPE_CHECKING:  # the step imports torch
     from facenn.steps.fit import Job, Outcome
-
-
-class BatchError(FacennError, RuntimeError):
-    """Batches that failed for another reason than a photo; the others are done."""
 
 
 @flow(name="fit-folder")
@@ -35,7 +31,7 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
                track_photo: bool = False, config: FitConfig = DEFAULTS) -> str:
     """Find the parameters of the face in each photo of a folder.
 
-    A run that was stopped or killed continues when it runs again: what was fitted with the same options stays.
+    A run that was stopped or killed continues when it runs again: faces that were fitted with the same options stay.
 
     Args:
         photos: Path of a folder of photos on the machine that runs the fits
@@ -96,16 +92,16 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
     return str(out)
 
 
-@task(name="fit-batch", cache_policy=NO_CACHE)  # what a folder holds already is found by the step itself
+@task(name="fit-batch", cache_policy=NO_CACHE)  # the step itself finds the results of an earlier run
 def fit_batch(jobs: "list[Job]", opening: Opening) -> "list[Outcome]":
-    """Fit some photos, in whatever process or machine this runs.
+    """Fit some photos, in any process on any machine.
 
     Args:
         jobs: photos and their result folders.
         opening: of the fitter.
 
     Returns:
-        What became of each.
+        A report or a refusal for each.
     """
     log = get_run_logger()
     with shared_fitter(opening) as fitter:
@@ -116,13 +112,13 @@ def fit_batch(jobs: "list[Job]", opening: Opening) -> "list[Outcome]":
 
 
 def _gather(futures: "list[PrefectFuture[list[Outcome]]]", bar: Progress) -> "list[Outcome]":
-    """What became of every photo, in the order of the batches.
+    """A report or a refusal for each photo, in the order of the batches.
 
     Raises:
         BatchError: batches that failed, after all the others are done.
     """
     for done, future in enumerate(as_completed(futures), start=1):
-        future.wait()  # is over; this fetches the state that it ended in
+        future.wait()  # it has ended; this fetches its state
         bar.show(done)
     errors = [future.state for future in futures if not future.state.is_completed()]
     if errors:
@@ -135,7 +131,7 @@ def _runner(at_once: int, cluster: str) -> TaskRunner[Any]:
     """Threads of this process, or the workers of a Dask cluster.
 
     Raises:
-        ConfigError: a cluster, but not what talks to it; or nobody answers at its address.
+        ConfigError: a cluster without the package that talks to it, or an address that does not answer.
     """
     if not cluster:
         return ThreadPoolTaskRunner(max_workers=at_once)

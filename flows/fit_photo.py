@@ -1,4 +1,4 @@
-"""A form that fits the face in a photo somebody just brought, over the same step as the command line."""
+"""A form that fits the face in a photo, over the same step as the command line."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -15,7 +15,7 @@ from facenn.steps.project import RUNS, Project, choose_device
 from facenn.steps.registry import choose_model, log_fits
 from flows.artifacts import Progress, fit_markdown, parameter_rows
 from flows.limits import gpu_slot
-from flows.orphans import alive
+from flows.recovery import alive
 
 DEFAULTS = FitConfig()
 LOG_LINES = 10  # of progress per fit

@@ -1,0 +1,1 @@
+"""The workshop: local servers of a project, and their supervision."""
