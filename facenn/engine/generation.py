@@ -1,6 +1,5 @@
 """Draws many random faces into a folder, on several processes; what is there already is not drawn again."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from facenn.engine import people
 from facenn.engine.characters import character
-from facenn.engine.head import ASSET
+from facenn.engine.digest import engine_digest
 from facenn.engine.renderer import Engine
 from facenn.errors import ConfigError, FormatError
 from facenn.files import replace_text
@@ -39,14 +38,6 @@ class Recipe:
     version: int
     seed: int
     engine: str
-
-
-def engine_digest() -> str:
-    """What tells whether two engines draw the same: a digest of this package's files."""
-    digest = hashlib.sha256()
-    for path in sorted([*Path(__file__).parent.glob("*.py"), ASSET]):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def face_name(index: int) -> str:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+
+from facenn.engine.kernels.compiling import kernel
 
 Points = NDArray[np.floating]
 Indices = NDArray[np.integer]
@@ -98,7 +99,7 @@ def weighted_sums(weights: sp.csr_matrix, points: NDArray[np.float32]) -> NDArra
     return sums
 
 
-@nb.njit(cache=True)
+@kernel()
 def _add_up(starts: Indices, indices: Indices, weights: Points, points: Points, sums: Points) -> None:
     for row in range(len(sums)):
         x = y = z = np.float32(0)
@@ -117,7 +118,7 @@ def triangle_normals(positions: Points, triangles: Indices) -> Points:
     return normals
 
 
-@nb.njit(cache=True)
+@kernel()
 def _cross_edges(positions: Points, triangles: Indices, normals: Points) -> None:
     for t in range(len(triangles)):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]

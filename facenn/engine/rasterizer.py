@@ -10,6 +10,8 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from facenn.engine.kernels.compiling import kernel
+
 f4 = np.float32
 BOUNCE = f4(0.45)  # share of the light that fair skin throws back; vertices know no tone
 Floats = NDArray[np.float32]
@@ -36,7 +38,7 @@ RENEWAL = 1000  # hair triangles after which these depths are looked up again
 ROUNDING = f4(1e-5)  # of an interpolated depth, at most
 
 
-@nb.njit(cache=True)
+@kernel()
 def project(positions: Floats, matrix: Floats, side: f4, out: Floats) -> None:
     """World positions (N, 3) -> pixel x, pixel y, depth (N, 3) on a square of ``side`` pixels."""
     half = f4(0.5)
@@ -89,7 +91,7 @@ def _span(u: f4, v: f4, du: f4, dv: f4, count: int) -> tuple[int, int]:
     return math.ceil(low), math.floor(high)
 
 
-@nb.njit(cache=True)
+@kernel()
 def depth_map(screen: Floats, triangles: Ints, material: Ints, depth: Floats) -> None:
     """Nearest depth per pixel of a (S, S) map; eyes and lashes are left out, they cast no shadow."""
     side = depth.shape[0]
@@ -119,7 +121,7 @@ def depth_map(screen: Floats, triangles: Ints, material: Ints, depth: Floats) ->
                     depth[y, left + step] = z
 
 
-@nb.njit(cache=True)
+@kernel()
 def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_screen: Floats, shadow: Floats,
                    directions: Floats, colours: Floats, ambient: Floats, out: Floats) -> None:
     """Fill columns NX..LIT of the attributes: normal, diffuse light, openness, share of the key light.
@@ -172,7 +174,7 @@ def _alpha(texture: Bytes, u: f4, v: f4) -> int:
     return int(texture[row, column, 1])
 
 
-@nb.njit(cache=True)
+@kernel()
 def _farthest(depth: Floats, farthest: Floats) -> None:
     """Largest depth of each tile of a (S, S) map."""
     side = depth.shape[0]
@@ -189,7 +191,7 @@ def _farthest(depth: Floats, farthest: Floats) -> None:
             farthest[row, tile] = most
 
 
-@nb.njit(cache=True)
+@kernel()
 def _is_hidden(nearest: f4, left: int, right: int, top: int, bottom: int, farthest: Floats) -> bool:
     """True when nothing at depth ``nearest`` or behind can be seen inside a box of samples."""
     for row in range(top // TILE, bottom // TILE + 1):
@@ -199,7 +201,7 @@ def _is_hidden(nearest: f4, left: int, right: int, top: int, bottom: int, farthe
     return True
 
 
-@nb.njit(cache=True)
+@kernel()
 def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floats, strands: Bytes,
                lashes: Bytes, lash_strength: f4, triangle: Ints, first_weight: Floats, second_weight: Floats,
                depth: Floats) -> None:

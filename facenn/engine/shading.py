@@ -1,7 +1,4 @@
-"""Compiled materials: from interpolated attributes and a look to linear colour, and the final resolve.
-
-All in one file: the compiler's cache notices changes of the file of a function alone, not of what it calls.
-"""
+"""Compiled materials: from interpolated attributes and a look to linear colour, and the final resolve."""
 
 import math
 
@@ -24,6 +21,7 @@ from facenn.engine.canvas import (
     SAMPLED,
     ZONE,
 )
+from facenn.engine.kernels.compiling import kernel
 from facenn.engine.rasterizer import (
     ATTRIBUTES,
     CLOTH,
@@ -231,7 +229,7 @@ def _skin_label(S: Floats, lane: int, texture: Bytes, strengths: Floats) -> int:
     return label
 
 
-@nb.njit(error_model="numpy", cache=True)
+@kernel(error_model="numpy")
 def _look_up_skin(S: Floats, count: int, texture: Bytes, canvas: Bytes, brows: Bytes, strengths: Floats,
                   shown: Bytes) -> None:
     """Fetch everything that is painted on samples of skin, and their labels."""
@@ -253,7 +251,7 @@ def _look_up_skin(S: Floats, count: int, texture: Bytes, canvas: Bytes, brows: B
         shown[i] = _skin_label(S, i, texture, strengths)
 
 
-@nb.njit(error_model="numpy", cache=True)
+@kernel(error_model="numpy")
 def _cover_skin(S: Floats, count: int, strengths: Floats) -> None:
     """How much of every sample each layer of skin covers, and where lines and pores lean it."""
     flushed = (f4(1.0) + f4(0.4) * strengths[BLUSH_STRENGTH]) * strengths[FLUSH_STRENGTH]
@@ -279,7 +277,7 @@ def _cover_skin(S: Floats, count: int, strengths: Floats) -> None:
         S[_at(LEANS_Y, i)] = _signed(S[_at(PAINT + LEAN_Y, i)]) * line + _signed(S[_at(TEXEL + PORES_Y, i)]) * pores
 
 
-@nb.njit(error_model="numpy", cache=True)
+@kernel(error_model="numpy")
 def _albedo(S: Floats, count: int, colours: Floats, strengths: Floats) -> None:
     """Diffuse colour of skin with everything painted on it.
 
@@ -319,7 +317,7 @@ def _albedo(S: Floats, count: int, colours: Floats, strengths: Floats) -> None:
             S[_at(RESULT + c, i)] = _mix(a, browed, S[_at(COVER, i)])
 
 
-@nb.njit(error_model="numpy", cache=True)
+@kernel(error_model="numpy")
 def _light_skin(S: Floats, count: int, directions: Floats, lights: Floats) -> None:
     """Diffuse light on skin, and its normal, leant by lines and pores.
 
@@ -346,7 +344,7 @@ def _light_skin(S: Floats, count: int, directions: Floats, lights: Floats) -> No
         S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)] = nx * scale, ny * scale, nz * scale
 
 
-@nb.njit(error_model="numpy", cache=True)
+@kernel(error_model="numpy")
 def _shine_skin(S: Floats, count: int, colours: Floats, strengths: Floats, directions: Floats, lights: Floats
                 ) -> None:
     """Add the GGX-like highlights of three lights; the darker the skin, the rougher."""
@@ -379,7 +377,7 @@ def _shine_skin(S: Floats, count: int, colours: Floats, strengths: Floats, direc
             S[_at(RESULT + 2, i)] += blue * s
 
 
-@nb.njit(error_model="numpy", cache=True)
+@kernel(error_model="numpy")
 def _eyes(S: Floats, count: int, colours: Floats, strengths: Floats, directions: Floats, lights: Floats) -> None:
     """Sclera, iris with fibres and limbal ring, pupil, catch lights, by the angle from the gaze axis.
 
@@ -429,7 +427,7 @@ def _eyes(S: Floats, count: int, colours: Floats, strengths: Floats, directions:
                 S[_at(RESULT + c, i)] += catch * lights[light, c]
 
 
-@nb.njit(error_model="numpy", cache=True)
+@kernel(error_model="numpy")
 def _hair(S: Floats, count: int, colours: Floats, directions: Floats, lights: Floats) -> None:
     """Kajiya-Kay around a tangent that falls with gravity along the surface, over light that wraps around strands.
 
@@ -478,7 +476,7 @@ def _hair(S: Floats, count: int, colours: Floats, directions: Floats, lights: Fl
                 S[_at(RESULT + c, i)] += level * (S[_at(STRAND + c, i)] * S[_at(OF_STRAND, i)] + S[_at(WHITE, i)])
 
 
-@nb.njit(error_model="numpy", cache=True)
+@kernel(error_model="numpy")
 def _plain(S: Floats, kind: int, count: int, colours: Floats) -> None:
     """The colour of what shows nothing but diffuse light: mouth, cloth and lashes."""
     for c in range(3):
@@ -494,7 +492,7 @@ def _plain(S: Floats, kind: int, count: int, colours: Floats) -> None:
             S[_at(RESULT + c, i)] = a * S[_at(RED + c, i)]
 
 
-@nb.njit(error_model="numpy", cache=True)
+@kernel(error_model="numpy")
 def _shade(S: Floats, kind: int, count: int, y: int, side: int, half_tangent: f4, colours: Floats, strengths: Floats,
            directions: Floats, lights: Floats) -> None:
     """Linear colour of the samples of one material, all in pixel row ``y``."""
@@ -534,7 +532,7 @@ def _distance_to_lid(triangle: Ints, material: Ints, row: int, column: int, step
     return samples
 
 
-@nb.njit(error_model="numpy", cache=True)
+@kernel(error_model="numpy")
 def _measure_lids(S: Floats, places: Ints, count: int, y: int, triangle: Ints, material: Ints, sample_size: f4
                   ) -> None:
     """Decimetres from places on an eye or in a mouth to the lids or lips above and below."""
@@ -546,7 +544,7 @@ def _measure_lids(S: Floats, places: Ints, count: int, y: int, triangle: Ints, m
         S[_at(BELOW, i)] = sample_size * f4(_distance_to_lid(triangle, material, row, column, 1, reach))
 
 
-@nb.njit(error_model="numpy", cache=True)
+@kernel(error_model="numpy")
 def _interpolate(S: Floats, places: Ints, count: int, y: int, kinds: Ints, triangle: Ints, first_weight: Floats,
                  second_weight: Floats, triangles: Ints, attributes: Floats) -> None:
     """Attributes at places of a pixel row: of one sample, or the mean of a pixel that shows a single material.
@@ -664,7 +662,7 @@ def _add_up(S: Floats, places: Ints, count: int, kinds: Ints, curve: Floats, lab
             shown[x, q] = labels[i]
 
 
-@nb.njit(error_model="numpy", cache=True)
+@kernel(error_model="numpy")
 def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangles: Ints, material: Ints,
             attributes: Floats, texture: Bytes, canvas: Bytes, brows: Bytes, strands: Bytes, colours: Floats,
             strengths: Floats, directions: Floats, lights: Floats, curve: Floats, label_of: Bytes, half_tangent: f4,

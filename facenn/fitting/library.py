@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facenn.engine.characters import character
-from facenn.engine.generation import engine_digest, random_vector
+from facenn.engine.digest import engine_digest
+from facenn.engine.generation import random_vector
 from facenn.files import replacing
 from facenn.fitting.painter import PASSES, Observer, Setting, reference_points
 from facenn.fitting.sight import Floats, Layout, Sights, joined

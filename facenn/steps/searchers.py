@@ -15,7 +15,7 @@ import facenn.fitting
 from facenn.alignment import AlignedFace
 from facenn.config import FitConfig
 from facenn.engine.characters import CHARACTERS, character
-from facenn.engine.generation import engine_digest
+from facenn.engine.digest import engine_digest
 from facenn.engine.renderer import Engine
 from facenn.errors import CheckpointError, ConfigError
 from facenn.fitting.critic import Weights, backdrop, draw
