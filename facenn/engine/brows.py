@@ -8,17 +8,8 @@ from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter
 
 from facenn.engine.drawing import stroke
+from facenn.engine.layout import BROW_ACROSS_RANGE, BROW_ALONG_LOW, BROW_ALONG_RANGE, BROW_FRAME, Brow
 
-LEFT, RIGHT, LOW, HIGH = -0.75, 0.75, 7.25, 7.80  # decimetres: what a brow map covers of the face
-SCALE = 500  # pixels per decimetre
-HAIRS, ALONG, ACROSS = range(3)
-"""Channels of a brow map: cover of the hairs; place along the brow, ``ALONG_LOW`` to ``ALONG_LOW + ALONG_RANGE``,
-where 0 is the inner end and 1 the tail; distance from its middle line, 0 to ``ACROSS_RANGE`` half thicknesses."""
-ALONG_LOW, ALONG_RANGE, ACROSS_RANGE = -0.25, 1.5, 4.0
-INNER, TAIL = 0.10, 0.58  # x of the ends of a usual brow
-# what sliders do to it at most: the part by which it gets shorter, decimetres by which it moves, its tail rises and
-# its middle rises, and the part by which its inner end gets thicker and its tail thinner
-STRETCH, RISE, TILT, BEND, TAPERED = 0.13, 0.03, 0.045, 0.038, 0.5
 BAND = 2.0  # hairs are drawn on that many half thicknesses, so that a slider can thicken the brow
 
 Floats = NDArray[np.float64]
@@ -54,18 +45,19 @@ BROW_STYLES: dict[str, BrowStyle] = {
 
 
 def brow_map(style: BrowStyle, generator: np.random.Generator) -> NDArray[np.uint8]:
-    """(H, W, 3) map of both brows on the frontal plane, channels as above, top row highest."""
-    height, width = round((HIGH - LOW) * SCALE), round((RIGHT - LEFT) * SCALE)
-    x = np.abs(LEFT + (np.arange(width) + 0.5) / SCALE)
-    y = HIGH - (np.arange(height) + 0.5) / SCALE
+    """(H, W, 3) map of both brows on the frontal plane, channels ``Brow``, top row highest."""
+    height, width = BROW_FRAME.shape
+    x = np.abs(BROW_FRAME.left + (np.arange(width) + 0.5) / BROW_FRAME.scale)
+    y = BROW_FRAME.high - (np.arange(height) + 0.5) / BROW_FRAME.scale
     inner, _, outer = style.across
     middle, thickness = (PchipInterpolator(style.across, row) for row in (style.height, style.thickness))
     held = np.clip(x, inner, outer)
     slope = middle(held, 1) * (x - held)
     away = np.abs(y[:, None] - (middle(held) + slope)) / np.maximum(thickness(held) / 2, 0.006)
-    along = ((x - inner) / (outer - inner) - ALONG_LOW) / ALONG_RANGE
-    result = np.stack([_hairs(style, middle, thickness, (height, width), generator),
-                       np.broadcast_to(along, away.shape), away / ACROSS_RANGE], -1)
+    along = ((x - inner) / (outer - inner) - BROW_ALONG_LOW) / BROW_ALONG_RANGE
+    result = np.empty((height, width, len(Brow)))
+    result[..., Brow.HAIRS] = _hairs(style, middle, thickness, (height, width), generator)
+    result[..., Brow.ALONG], result[..., Brow.ACROSS] = along, away / BROW_ACROSS_RANGE
     return np.ascontiguousarray((255 * np.clip(result, 0, 1)).astype(np.uint8))
 
 
@@ -74,7 +66,7 @@ def _hairs(style: BrowStyle, middle: PchipInterpolator, thickness: PchipInterpol
     """Cover by strokes that rise at the inner end and lie down towards the tail."""
     canvas = np.zeros(shape, np.float32)
     inner, _, outer = style.across
-    radius = np.linspace(0.85, 0.45, 5) * SCALE / 500
+    radius = np.linspace(0.85, 0.45, 5) * BROW_FRAME.scale / 500
     area = (outer - inner) * float(np.mean(style.thickness)) * BAND
     for side in (-1, 1):
         for _ in range(round(area * 16000)):
@@ -89,7 +81,7 @@ def _hairs(style: BrowStyle, middle: PchipInterpolator, thickness: PchipInterpol
             length = style.length * (0.6 + 0.6 * generator.random()) * (1 - 0.35 * towards_tail)
             path = []
             for _ in range(6):
-                path.append(((side * x - LEFT) * SCALE, (HIGH - y) * SCALE))
+                path.append(((side * x - BROW_FRAME.left) * BROW_FRAME.scale, (BROW_FRAME.high - y) * BROW_FRAME.scale))
                 x, y = x + np.cos(angle) * length / 5, y + np.sin(angle) * length / 5
                 angle -= 0.12 + 0.1 * (1 - towards_tail)
             stroke(canvas, np.array(path), radius, 1.0, 0.30 + 0.45 * generator.random())

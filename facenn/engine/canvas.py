@@ -1,6 +1,6 @@
 """The face canvas: what is painted on the front of the face alone, seen straight on.
 
-At 512 pixels a picture has half the canvas's resolution. Decimetres as those of the head: x sideways, y up.
+Decimetres as those of the head: x sideways, y up.
 """
 
 import numpy as np
@@ -8,34 +8,33 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter, maximum_filter
 
+from facenn.engine.layout import CANVAS_FRAME, SIGNED_CANVAS, Canvas
 from facenn.engine.mesh import smoothstep
 from facenn.engine.wrinkles import relief
 
-CANVAS = 400  # pixels per decimetre
-LEFT, RIGHT, LOW, HIGH = -0.8, 0.8, 6.0, 8.2  # decimetres that the canvas covers
 BEHIND = 0.0  # z behind which nothing of the canvas is painted
 
-# channels; LEAN_X and LEAN_Y mean -1..1, 128 = 0; PAINTED is 0 where no other holds anything
-BLUSH, EYE_SHADOW, LINER, FRECKLES, MOLES, CIRCLES, LEAN_X, LEAN_Y, GROOVE, ZONE, PAINTED = range(11)
-CHANNELS = 11
 LID = ((0.185, 0.22, 0.25, 0.31, 0.37, 0.40, 0.44), (7.330, 7.3575, 7.3706, 7.3785, 7.3706, 7.3600, 7.335))
 """x and y of the upper lid's edge."""
-SAMPLED = 9  # channels that may be interpolated; a zone is a number
 
 Floats = NDArray[np.floating]
 
 
 def on_canvas(positions: Floats) -> NDArray[np.float32]:
     """(N, 3) points of the neutral head -> (N, 2) coordinates on the face canvas, 0..1, y upwards."""
-    x = np.where(positions[:, 2] < BEHIND, np.where(positions[:, 0] < 0, LEFT, RIGHT) * 2, positions[:, 0])
-    return np.stack([(x - LEFT) / (RIGHT - LEFT), (positions[:, 1] - LOW) / (HIGH - LOW)], 1).astype(np.float32)
+    frame = CANVAS_FRAME
+    x = np.where(positions[:, 2] < BEHIND, np.where(positions[:, 0] < 0, frame.left, frame.right) * 2, positions[:, 0])
+    y = positions[:, 1]
+    return np.stack([(x - frame.left) / frame.width, (y - frame.low) / frame.height], 1).astype(np.float32)
 
 
 def face_canvas() -> NDArray[np.uint8]:
-    """(H, W, CHANNELS) make-up, spots, circles under the eyes, and the relief of lines, on the front of the face."""
-    height, width = round((HIGH - LOW) * CANVAS), round((RIGHT - LEFT) * CANVAS)
-    x, y = np.meshgrid(np.abs(LEFT + (np.arange(width) + 0.5) / CANVAS), HIGH - (np.arange(height) + 0.5) / CANVAS)
-    lean_x, lean_y, depth, zones = relief(LEFT, LOW, (height, width), CANVAS, np.random.default_rng(4))
+    """(H, W, channels ``Canvas``) make-up, spots, circles under the eyes, and the relief of lines."""
+    frame = CANVAS_FRAME
+    height, width = frame.shape
+    x, y = np.meshgrid(np.abs(frame.left + (np.arange(width) + 0.5) / frame.scale),
+                       frame.high - (np.arange(height) + 0.5) / frame.scale)
+    lean_x, lean_y, depth, zones = relief(frame.left, frame.low, (height, width), frame.scale, np.random.default_rng(4))
     generator = np.random.default_rng(21)
     liner = np.exp(-(((y - PchipInterpolator(*LID)(np.clip(x, LID[0][0], LID[0][-1])) - 0.004) / 0.015) ** 2))
     liner *= smoothstep(0.18, 0.23, x) * smoothstep(0.46, 0.41, x)
@@ -43,19 +42,19 @@ def face_canvas() -> NDArray[np.uint8]:
     liner = np.maximum(liner, 0.45 * lower * smoothstep(0.24, 0.36, x) * smoothstep(0.45, 0.41, x))
     freckled = spot(x, y, 0.30, 7.1, 0.30, 0.14, 1) + spot(x, y, 0, 7.12, 0.2, 0.1, 1) + 0.15
     circles = spot(x, y, 0.29, 7.255, 0.13, 0.050, 1.5) + 0.6 * spot(x, y, 0.19, 7.30, 0.05, 0.07, 1)
-    canvas = {BLUSH: spot(x, y, 0.46, 7.03, 0.17, 0.13, 1),
-              EYE_SHADOW: spot(x, y, 0.31, 7.435, 0.17, 0.055, 1.6), LINER: liner,
-              FRECKLES: _spots((height, width), generator, 1100, 0.010) * np.clip(freckled, 0, 1),
-              MOLES: _spots((height, width), generator, 60, 0.017), CIRCLES: circles,
-              LEAN_X: lean_x, LEAN_Y: lean_y, GROOVE: depth}
-    result = np.zeros((height, width, CHANNELS), np.uint8)
+    canvas = {Canvas.BLUSH: spot(x, y, 0.46, 7.03, 0.17, 0.13, 1),
+              Canvas.EYE_SHADOW: spot(x, y, 0.31, 7.435, 0.17, 0.055, 1.6), Canvas.LINER: liner,
+              Canvas.FRECKLES: _spots((height, width), generator, 1100, 0.010) * np.clip(freckled, 0, 1),
+              Canvas.MOLES: _spots((height, width), generator, 60, 0.017), Canvas.CIRCLES: circles,
+              Canvas.LEAN_X: lean_x, Canvas.LEAN_Y: lean_y, Canvas.GROOVE: depth}
+    result = np.zeros((height, width, len(Canvas)), np.uint8)
     for channel, values in canvas.items():
-        result[..., channel] = encoded(values, signed=channel in (LEAN_X, LEAN_Y))
-    result[..., ZONE] = zones
-    blank = np.where(np.isin(np.arange(CHANNELS), (LEAN_X, LEAN_Y)), 128, 0)
+        result[..., channel] = encoded(values, signed=channel in SIGNED_CANVAS)
+    result[..., Canvas.ZONE] = zones
+    blank = np.where(np.isin(np.arange(len(Canvas)), SIGNED_CANVAS), 128, 0)
     for edge in (result[0], result[-1], result[:, 0], result[:, -1]):  # what lies outside looks up the edge
         edge[:] = blank
-    result[..., PAINTED] = maximum_filter((np.abs(result.astype(int) - blank) > 1).any(-1), 5)
+    result[..., Canvas.PAINTED] = maximum_filter((np.abs(result.astype(int) - blank) > 1).any(-1), 5)
     return result
 
 
@@ -77,6 +76,6 @@ def _spots(shape: tuple[int, int], generator: np.random.Generator, count: int, s
         dots = np.zeros(shape, np.float32)
         rows, columns = (generator.integers(0, n, count // 3) for n in shape)
         dots[rows, columns] = 0.4 + 0.6 * generator.random(count // 3)
-        sigma = radius * CANVAS * 0.6
+        sigma = radius * CANVAS_FRAME.scale * 0.6
         total += gaussian_filter(dots, sigma) * (2 * np.pi * sigma**2)
     return np.clip(total, 0, 1)

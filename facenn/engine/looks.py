@@ -11,20 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from facenn.engine import shading
 from facenn.engine.brows import BROW_STYLES, brow_map
 from facenn.engine.canvas import encoded, face_canvas, spot
 from facenn.engine.drawing import noise, rasterize_uv
 from facenn.engine.head import SKULL, Head, Part, azimuth_elevation, hairline, recession
+from facenn.engine.layout import HAIRLINE_RANGE, SIGNED_TEXTURE, Label, Texture
 from facenn.engine.mesh import smoothstep
 
 TEXTURE = 2048  # texels a side: about one per pixel of a 512-pixel picture
 
 Floats = NDArray[np.floating]
-
-LABELS = ("background", "skin", "brow", "eye", "nose", "upper lip", "lower lip", "inner mouth", "ear", "neck",
-          "hair", "cloth")
-"""Meaning of the values of a label map."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +29,9 @@ class Look:
 
     Attributes:
         brow_style: key of ``facenn.engine.brows.BROW_STYLES``.
-        hair_style: key of ``facenn.engine.hair.HAIR_STYLES``.
-        colours: (COLOURS, 3) linear RGB, rows as in ``facenn.engine.shading``.
-        strengths: (STRENGTHS,) entries as in ``facenn.engine.shading``.
+        hair_style: key of ``facenn.engine.hair_styles.HAIR_STYLES``.
+        colours: (rows, 3) linear RGB, rows ``facenn.engine.layout.Colour``.
+        strengths: (entries,) of ``facenn.engine.layout.Strength``.
     """
 
     brow_style: str
@@ -52,8 +48,8 @@ class SkinMaps:
         skin: its skin part.
 
     Attributes:
-        texture: (TEXTURE, TEXTURE, 16) skin texture, channels as in ``facenn.engine.shading``.
-        canvas: (H, W, CHANNELS) face canvas, see ``facenn.engine.canvas``.
+        texture: (TEXTURE, TEXTURE, channels) skin texture, channels ``Texture``.
+        canvas: (H, W, channels) face canvas, channels ``Canvas``.
     """
 
     def __init__(self, head: Head, skin: Part) -> None:
@@ -67,13 +63,13 @@ class SkinMaps:
         surface = surface.reshape(-1, 4)[self._texels]
         self._points, self._lip_side = np.ascontiguousarray(surface[:, :3]), surface[:, 3]
         self._masks = {name: self._lookup(mask) for name, mask in head.masks.items()}
-        self.texture = np.zeros((TEXTURE, TEXTURE, 16), np.uint8)
-        self.texture[..., shading.SIGNED] = 128
-        self.texture[..., shading.LABEL] = 1
-        flat = self.texture.reshape(-1, 16)
+        self.texture = np.zeros((TEXTURE, TEXTURE, len(Texture)), np.uint8)
+        self.texture[..., SIGNED_TEXTURE] = 128
+        self.texture[..., Texture.LABEL] = Label.SKIN
+        flat = self.texture.reshape(-1, len(Texture))
         for channel, values in {**self._zones(), **self._hair_zones()}.items():
-            flat[self._texels, channel] = encoded(values, signed=channel in shading.SIGNED)
-        flat[self._texels, shading.LABEL] = self._labels()
+            flat[self._texels, channel] = encoded(values, signed=channel in SIGNED_TEXTURE)
+        flat[self._texels, Texture.LABEL] = self._labels()
         self.canvas = face_canvas()
         self._brows: dict[str, NDArray[np.uint8]] = {}
 
@@ -105,7 +101,7 @@ class SkinMaps:
         """A soft spot on both sides of the face."""
         return spot(np.abs(self._points[:, 0]), self._points[:, 1], x, y, width, height, power)
 
-    def _zones(self) -> dict[int, Floats]:
+    def _zones(self) -> dict[Texture, Floats]:
         """Redness of cheeks, nose, chin and ears; hollows; mottling; oily places; pores."""
         points = self._points
         z = points[:, 2]
@@ -127,19 +123,19 @@ class SkinMaps:
         gloss += 0.25 * blob(0, 7.75, 0.4, 0.25) * front + 0.2 * blob(0.38, 7.15, 0.12, 0.1) * front
         pores_x, pores_y = (0.6 * noise(points, 55.0, seed, 2) + 0.35 * noise(points, 16.0, seed + 1, 1)
                             for seed in (31, 35))
-        return {shading.MOTTLE: 0.30 * coarse + 0.35 * middle + 0.40 * fine, shading.FLUSH: flush,
-                shading.DARK: dark, shading.GLOSS: gloss, shading.LIPS: self._masks["lips"],
-                shading.INNER_MOUTH: self._masks["mouth"],
-                shading.PORES_X: 0.5 * pores_x, shading.PORES_Y: 0.5 * pores_y}
+        return {Texture.MOTTLE: 0.30 * coarse + 0.35 * middle + 0.40 * fine, Texture.FLUSH: flush,
+                Texture.SHADE: dark, Texture.GLOSS: gloss, Texture.LIPS: self._masks["lips"],
+                Texture.INNER_MOUTH: self._masks["mouth"],
+                Texture.PORES_X: 0.5 * pores_x, Texture.PORES_Y: 0.5 * pores_y}
 
-    def _hair_zones(self) -> dict[int, Floats]:
+    def _hair_zones(self) -> dict[Texture, Floats]:
         """Distance to the hairline, places where beard grows, and the grain of both."""
         x, y, z = np.abs(self._points[:, 0]), self._points[:, 1], self._points[:, 2]
         azimuth, elevation = azimuth_elevation(self._points - SKULL.astype(np.float32))
         ragged = 2.2 * noise(self._points, 9.0, 2) + 1.5 * noise(self._points, 42.0, 3, 2)
         bare = (self._masks["ears"] > 0.3) | (y < 6.55)
-        above = np.where(bare, -90, elevation - hairline(azimuth) + ragged) / shading.HAIRLINE_RANGE
-        receded = above - recession(azimuth) / shading.HAIRLINE_RANGE
+        above = np.where(bare, -90, elevation - hairline(azimuth) + ragged) / HAIRLINE_RANGE
+        receded = above - recession(azimuth) / HAIRLINE_RANGE
         lips = 1 - np.clip(self._masks["lips"] * 1.5, 0, 1)
         edge = 0.022 * noise(self._points, 30.0, 6, 2)  # beards do not end along a ruler
         jaw = smoothstep(7.04, 6.78, y - 0.50 * smoothstep(0.35, 0.75, x) + edge) * smoothstep(6.00, 6.24, y + edge)
@@ -152,21 +148,21 @@ class SkinMaps:
         chin = np.maximum(chin, smoothstep(6.68, 6.60, y) * spot(x, y, 0.265, 6.58, 0.05, 0.10, 1))
         chin = chin * (z > 0.8) * (1 - 0.5 * spot(x, y, 0.17, 6.54, 0.06, 0.04, 1))
         stretched = self._points * np.array([1, 0.28, 1], np.float32)
-        return {shading.SCALP: above, shading.RECEDED: receded, shading.JAW: jaw * lips,
-                shading.MOUSTACHE: moustache * lips, shading.CHIN: chin * lips,
-                shading.DOTS: smoothstep(-0.5, 0.8, noise(self._points, 170.0, 11, 1)),
-                shading.STRANDS: smoothstep(-0.8, 1.0, noise(stretched, 120.0, 12, 2))}
+        return {Texture.SCALP: above, Texture.RECEDED: receded, Texture.JAW: jaw * lips,
+                Texture.MOUSTACHE: moustache * lips, Texture.CHIN: chin * lips,
+                Texture.DOTS: smoothstep(-0.5, 0.8, noise(self._points, 170.0, 11, 1)),
+                Texture.STRANDS: smoothstep(-0.8, 1.0, noise(stretched, 120.0, 12, 2))}
 
     def _labels(self) -> NDArray[np.uint8]:
         """Labels of the texels; brows and hair, which sliders move, are told apart while rendering."""
         x, y, z = np.abs(self._points[:, 0]), self._points[:, 1], self._points[:, 2]
-        labels = np.ones(len(x), np.uint8)
-        labels[self._masks["ears"] > 0.5] = LABELS.index("ear")
-        labels[((y < 6.25) & (z < 0.95)) | (y < 6.12)] = LABELS.index("neck")
+        labels = np.full(len(x), Label.SKIN, np.uint8)
+        labels[self._masks["ears"] > 0.5] = Label.EAR
+        labels[((y < 6.25) & (z < 0.95)) | (y < 6.12)] = Label.NECK
         nose = np.interp(y, [6.90, 6.97, 7.06, 7.2, 7.33, 7.42], [0.09, 0.165, 0.18, 0.115, 0.075, 0.07])
-        labels[(x < nose) & (y > 6.895) & (y < 7.42) & (z > 1.2)] = LABELS.index("nose")
+        labels[(x < nose) & (y > 6.895) & (y < 7.42) & (z > 1.2)] = Label.NOSE
         lips = self._masks["lips"] > 0.5
         is_lower = self._lip_side[lips] < 0
-        labels[lips] = np.where(is_lower, LABELS.index("lower lip"), LABELS.index("upper lip"))
-        labels[self._masks["mouth"] > 0.5] = LABELS.index("inner mouth")
+        labels[lips] = np.where(is_lower, Label.LOWER_LIP, Label.UPPER_LIP)
+        labels[self._masks["mouth"] > 0.5] = Label.INNER_MOUTH
         return labels

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facenn.engine.kernels.compiling import kernel
+from facenn.engine.layout import Attribute, Material
 
 f4 = np.float32
 BOUNCE = f4(0.45)  # share of the light that fair skin throws back; vertices know no tone
@@ -18,12 +19,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 
-SKIN, EYE, MOUTH, CLOTH, HAIR, LASH = range(6)
-"""Materials; those from CLOTH on are cut out by a test on their texture."""
-
-# columns of the attribute table that is interpolated over a triangle
-U, V, NX, NY, NZ, RED, GREEN, BLUE, OPEN, LIT, FACE_X, FACE_Y = range(12)
-ATTRIBUTES = 12
+ATTRIBUTES = len(Attribute)
 
 EDGE = f4(-1e-5)  # tolerance on barycentric coordinates, so that shared edges leave no gap
 FAR = f4(9)
@@ -96,7 +92,7 @@ def depth_map(screen: Floats, triangles: Ints, material: Ints, depth: Floats) ->
     """Nearest depth per pixel of a (S, S) map; eyes and lashes are left out, they cast no shadow."""
     side = depth.shape[0]
     for t in range(triangles.shape[0]):
-        if material[t] == EYE or material[t] == LASH:
+        if material[t] == Material.EYE or material[t] == Material.LASH:
             continue
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         x0, y0, x1, y1, x2, y2 = (screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0],
@@ -124,7 +120,7 @@ def depth_map(screen: Floats, triangles: Ints, material: Ints, depth: Floats) ->
 @kernel()
 def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_screen: Floats, shadow: Floats,
                    directions: Floats, colours: Floats, ambient: Floats, out: Floats) -> None:
-    """Fill columns NX..LIT of the attributes: normal, diffuse light, openness, share of the key light.
+    """Fill columns Attribute.NX..LIT of the attributes: normal, diffuse light, openness, share of the key light.
 
     The light wraps around the terminator, further in red than in blue: a stand-in for scattering in skin.
     Skin lights its own hollows, as the sum of all bounces does: openness a becomes a / (1 - BOUNCE (1 - a)).
@@ -140,16 +136,16 @@ def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_sc
             for dx in range(-SHADOW_REACH, SHADOW_REACH + 1, SHADOW_STEP):
                 hits += f4(z <= texels[min(max(column + dx, 0), side - 1)])
         lit = hits / f4(SHADOW_SAMPLES)
-        if kind == SKIN and is_open < f4(1):  # what is hidden from the sky still sees lit skin
+        if kind == Material.SKIN and is_open < f4(1):  # what is hidden from the sky still sees lit skin
             is_open = is_open / (f4(1) - BOUNCE * (f4(1) - is_open))
         up = ny * f4(0.5) + f4(0.5)
         red = ambient[0] * (f4(0.28) + f4(0.16) * up) * is_open
         green = ambient[1] * (f4(0.26) + f4(0.19) * up) * is_open
         blue = ambient[2] * (f4(0.26) + f4(0.22) * up) * is_open
-        if kind != HAIR:
-            wrap0 = f4(0.22) if kind == SKIN else f4(0.1)
-            wrap1 = f4(0.18) if kind == SKIN else f4(0.1)
-            wrap2 = f4(0.15) if kind == SKIN else f4(0.1)
+        if kind != Material.HAIR:
+            wrap0 = f4(0.22) if kind == Material.SKIN else f4(0.1)
+            wrap1 = f4(0.18) if kind == Material.SKIN else f4(0.1)
+            wrap2 = f4(0.15) if kind == Material.SKIN else f4(0.1)
             for light in range(4):
                 facing = nx * directions[light, 0] + ny * directions[light, 1] + nz * directions[light, 2]
                 share0 = share1 = share2 = f4(0.4) + f4(0.6) * is_open
@@ -161,9 +157,9 @@ def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_sc
                 red += f4(0.46) * colours[light, 0] * share0 * clamp01((facing + wrap0) / around0) / around0
                 green += f4(0.46) * colours[light, 1] * share1 * clamp01((facing + wrap1) / around1) / around1
                 blue += f4(0.46) * colours[light, 2] * share2 * clamp01((facing + wrap2) / around2) / around2
-        out[i, NX], out[i, NY], out[i, NZ] = nx, ny, nz
-        out[i, RED], out[i, GREEN], out[i, BLUE] = red, green, blue
-        out[i, OPEN], out[i, LIT] = is_open, lit
+        out[i, Attribute.NX], out[i, Attribute.NY], out[i, Attribute.NZ] = nx, ny, nz
+        out[i, Attribute.RED], out[i, Attribute.GREEN], out[i, Attribute.BLUE] = red, green, blue
+        out[i, Attribute.OPEN], out[i, Attribute.LIT] = is_open, lit
 
 
 @nb.njit(inline="always")
@@ -234,7 +230,7 @@ def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floa
         x0, y0, x1, y1, x2, y2 = (screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0],
                                   screen[c, 1])
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-        if area == 0 or (area > 0 and kind in (SKIN, EYE, CLOTH)):
+        if area == 0 or (area > 0 and kind in (Material.SKIN, Material.EYE, Material.CLOTH)):
             continue
         inverse = f4(1) / area
         left, right = _first_centre(x0, x1, x2), _last_centre(x0, x1, x2, side)
@@ -242,7 +238,7 @@ def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floa
         if right < left or bottom < top:
             continue
         z0, z1, z2 = screen[a, 2], screen[b, 2], screen[c, 2]
-        if kind == HAIR:
+        if kind == Material.HAIR:
             if cards % RENEWAL == 0:
                 _farthest(depth, farthest)
             cards += 1
@@ -262,13 +258,15 @@ def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floa
                 x = left + step
                 if z >= depth[y, x]:
                     continue
-                if kind >= CLOTH:
-                    tu = us * attributes[a, U] + vs * attributes[b, U] + ws * attributes[c, U]
-                    tv = us * attributes[a, V] + vs * attributes[b, V] + ws * attributes[c, V]
-                    if kind == HAIR:
+                if kind >= Material.CLOTH:
+                    tu, tv = (us * attributes[a, Attribute.U] + vs * attributes[b, Attribute.U]
+                              + ws * attributes[c, Attribute.U],
+                              us * attributes[a, Attribute.V] + vs * attributes[b, Attribute.V]
+                              + ws * attributes[c, Attribute.V])
+                    if kind == Material.HAIR:
                         if _alpha(strands, tu, tv) < HAIR_ALPHA[2 * (y & 1) + (x & 1)]:
                             continue
-                    elif kind == LASH:
+                    elif kind == Material.LASH:
                         seen = f4(_alpha(lashes, tu, tv)) * (lash_strength * (f4(0.3) + f4(0.9) * tv) - f4(0.25))
                         if tu > f4(0.5):  # the lower lashes are finer
                             seen *= f4(0.4)

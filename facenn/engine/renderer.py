@@ -14,9 +14,10 @@ from facenn.engine.characters import character
 from facenn.engine.hair import grow
 from facenn.engine.hair_styles import HAIR_STYLES
 from facenn.engine.head import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
+from facenn.engine.layout import Attribute, Material, Strength
 from facenn.engine.looks import Look, SkinMaps
 from facenn.engine.mesh import Points, smoothstep, surroundings, triangle_normals, weighted_sums
-from facenn.engine.rasterizer import CLOTH, EYE, HAIR, LASH, SKIN, Floats
+from facenn.engine.rasterizer import ATTRIBUTES, Floats
 from facenn.engine.strands import lash_texture, strand_texture
 
 SIDE = 512  # pixels of a picture, unless told otherwise
@@ -32,7 +33,7 @@ class Render:
 
     Attributes:
         picture: (S, S, 3) uint8 sRGB.
-        labels: (S, S) uint8, indices into ``facenn.engine.looks.LABELS``.
+        labels: (S, S) uint8, indices into ``facenn.engine.layout.LABELS``.
     """
 
     picture: NDArray[np.uint8]
@@ -146,19 +147,19 @@ class Engine:
         head, skin = self._head, self._skin
         rest = skin.positions_of @ head.base
         front = on_canvas(rest)[skin.position]
-        pieces = [_Piece(skin.positions_of[skin.position], skin.triangles[head.seen], SKIN, skin.uv,
+        pieces = [_Piece(skin.positions_of[skin.position], skin.triangles[head.seen], Material.SKIN, skin.uv,
                          head.occlusion[skin.position], front, skin_position=skin.position)]
         for group in LASHES:
             part = head.part(group)
             upper = group.endswith("2")
-            pieces.append(self._piece(part, LASH, self._lash_uv(part, rest, upper=upper), 1.0))
+            pieces.append(self._piece(part, Material.LASH, self._lash_uv(part, rest, upper=upper), 1.0))
         for group in MOUTH:
             part = head.part(group)
-            pieces.append(self._piece(part, rasterizer.MOUTH, part.uv, 0.55))
+            pieces.append(self._piece(part, Material.MOUTH, part.uv, 0.55))
         depth = below_collar(rest)
         shirt = skin.triangles[(depth[skin.position_triangles] > -0.02).any(1)]
         distance = depth[skin.position].astype(np.float32)
-        pieces.append(_Piece(skin.positions_of[skin.position], shirt, CLOTH,
+        pieces.append(_Piece(skin.positions_of[skin.position], shirt, Material.CLOTH,
                              np.stack([distance, np.zeros_like(distance)], 1), head.occlusion[skin.position],
                              front, skin_position=skin.position))
         return pieces
@@ -189,7 +190,7 @@ class Engine:
                 on_skin[self._skin.position] = self._skin.uv
                 ears = self._maps.mask_at("ears", on_skin)
                 cards = grow(self._head, self._skin, ears, style, np.random.default_rng(11))
-                pieces.append(_Piece(cards.positions_of, cards.triangles, HAIR, cards.uv, cards.occlusion,
+                pieces.append(_Piece(cards.positions_of, cards.triangles, Material.HAIR, cards.uv, cards.occlusion,
                                      np.zeros_like(cards.uv), offset=cards.offset, normals=cards.normals,
                                      root_height=cards.root_height))
             self._scenes[hair_style] = self._assemble(pieces)
@@ -200,7 +201,7 @@ class Engine:
         starts = np.concatenate([[0], np.cumsum(sizes)])
         all_triangles = [p.triangles for p in pieces] + [self._eyeball_triangles] * 2
         shifted = [t + s for t, s in zip(all_triangles, starts, strict=False)]
-        materials = [p.material for p in pieces] + [EYE, EYE]
+        materials = [p.material for p in pieces] + [Material.EYE, Material.EYE]
         heights = [np.full(len(t), np.inf, np.float32) for t in all_triangles]
         for k, piece in enumerate(pieces):
             if piece.root_height is not None:
@@ -239,7 +240,7 @@ class Engine:
             where = slice(start, start + len(piece.uv))
             if piece.skin_position is not None:
                 normals[where] = skin_normals[piece.skin_position]
-                if piece.material == CLOTH:
+                if piece.material == Material.CLOTH:
                     positions[where] += normals[where] * COLLAR_OFFSET
                 else:
                     occlusion[where] *= np.clip(1 - HOLLOW_SHADE * hollow[piece.skin_position], 0.35, 1.15)
@@ -259,7 +260,7 @@ class Engine:
         f4 = np.float32
         lamps = lights(conditions)
         view = camera(conditions, lamps)
-        shown = scene.root_height >= look.strengths[shading.HAIRLINE]
+        shown = scene.root_height >= look.strengths[Strength.HAIRLINE]
         triangles, material = scene.triangles[shown], scene.triangle_material[shown]
         screen, shadow_screen = np.empty_like(positions), np.empty_like(positions)
         rasterizer.project(positions, view.view, f4(2 * self._side), screen)
@@ -270,20 +271,20 @@ class Engine:
         rasterizer.project(positions, view.light, f4(SHADOW_SIDE), shadow_screen)
         shadow = np.full((SHADOW_SIDE, SHADOW_SIDE), rasterizer.FAR, f4)
         rasterizer.depth_map(shadow_screen, triangles, material, shadow)
-        attributes = np.empty((len(positions), rasterizer.ATTRIBUTES), f4)
-        attributes[:, rasterizer.U:rasterizer.V + 1] = scene.uv
-        attributes[:, rasterizer.FACE_X:rasterizer.FACE_Y + 1] = scene.front
+        attributes = np.empty((len(positions), ATTRIBUTES), f4)
+        attributes[:, Attribute.U:Attribute.V + 1] = scene.uv
+        attributes[:, Attribute.FACE_X:Attribute.FACE_Y + 1] = scene.front
         rasterizer.light_vertices(normals, occlusion, scene.vertex_material, shadow_screen, shadow, lamps.directions,
                                   lamps.colours, lamps.ambient, attributes)
         rasterizer.visibility(screen, triangles, material, attributes, self._strands, self._lashes,
-                              look.strengths[shading.LASH_STRENGTH], self._triangle, self._weights[0],
+                              look.strengths[Strength.LASHES], self._triangle, self._weights[0],
                               self._weights[1], self._depth)
         picture = np.empty((self._side, self._side, 3), np.uint8)
         labels = np.empty((self._side, self._side), np.uint8)
         shading.resolve(self._triangle, self._weights[0], self._weights[1], triangles, material, attributes,
                         self._maps.texture, self._maps.canvas, self._maps.brows(look.brow_style), self._strands,
                         look.colours, look.strengths, lamps.directions, lamps.colours, shading.TONE_CURVE,
-                        shading.LABEL_OF_MATERIAL, f4(view.half_tangent), f4(FRAME / self._side),
+                        shading.LABELS_OF_MATERIALS, f4(view.half_tangent), f4(FRAME / self._side),
                         self._background(conditions), picture, labels)
         return Render(picture, labels)
 

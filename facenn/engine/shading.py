@@ -1,99 +1,90 @@
 """Compiled materials: from interpolated attributes and a look to linear colour, and the final resolve."""
 
 import math
+from enum import IntEnum, auto
 
 import numba as nb
 import numpy as np
 
-from facenn.engine import brows as brow
-from facenn.engine import canvas as front
-from facenn.engine.canvas import (
-    BLUSH,
-    CIRCLES,
-    EYE_SHADOW,
-    FRECKLES,
-    GROOVE,
-    LEAN_X,
-    LEAN_Y,
-    LINER,
-    MOLES,
-    PAINTED,
-    SAMPLED,
-    ZONE,
-)
 from facenn.engine.kernels.compiling import kernel
-from facenn.engine.rasterizer import (
-    ATTRIBUTES,
-    CLOTH,
-    EYE,
-    FACE_X,
-    FACE_Y,
-    HAIR,
-    LASH,
-    LIT,
-    MOUTH,
-    NX,
-    NY,
-    NZ,
-    OPEN,
-    RED,
-    SKIN,
-    Bytes,
-    Floats,
-    Ints,
-    U,
-    V,
-    clamp01,
-    f4,
+from facenn.engine.layout import (
+    BROW_ACROSS_RANGE,
+    BROW_ALONG_LOW,
+    BROW_ALONG_RANGE,
+    BROW_FRAME,
+    CANVAS_FRAME,
+    FIRST_ZONE,
+    HAIRLINE_RANGE,
+    INTERPOLATED,
+    LABEL_OF_MATERIAL,
+    Attribute,
+    Brow,
+    Canvas,
+    Colour,
+    Label,
+    Material,
+    Strength,
+    Texture,
 )
-from facenn.engine.wrinkles import ZONES
+from facenn.engine.rasterizer import ATTRIBUTES, Bytes, Floats, Ints, clamp01, f4
 
-# channels of the skin texture; those in SIGNED mean -1..1, 128 = 0
-(MOTTLE, FLUSH, DARK, GLOSS, LIPS, INNER_MOUTH, SCALP, RECEDED, JAW, MOUSTACHE, CHIN, DOTS, STRANDS, PORES_X,
- PORES_Y, LABEL) = range(16)
-SIGNED = [MOTTLE, FLUSH, SCALP, RECEDED, PORES_X, PORES_Y]
-HAIRLINE_RANGE = 40.0  # degrees above the hairline that SCALP and RECEDED reach at 1
-
-# rows of the look's colour table
-(TONE, HAIR_COLOUR, BROW_COLOUR, LIP_COLOUR, SHADOW_COLOUR, IRIS_OUTER, IRIS_INNER, CLOTH_COLOUR,
- SCLERA) = range(9)
-COLOURS = 9
-# entries of the look's strength table
-(LIP_STRENGTH, BLUSH_STRENGTH, SHADOW_STRENGTH, LINER_STRENGTH, FRECKLE_STRENGTH, MOLE_STRENGTH, CIRCLE_STRENGTH,
- STUBBLE_STRENGTH, MOUSTACHE_STRENGTH, CHIN_STRENGTH, JAW_STRENGTH, SCALP_STRENGTH, HAIRLINE, RECESSION,
- FLUSH_STRENGTH, MOTTLE_STRENGTH, PORE_STRENGTH, OIL, LIP_TONE, LIP_GLOSS, BROW_DENSITY, BROW_THICKNESS,
- BROW_LENGTH, BROW_DEPTH, BROW_GAP, BROW_LIFT, BROW_SLANT, BROW_ARCH, BROW_TAPER, IRIS_SIZE, LASH_STRENGTH,
- FIRST_ZONE) = range(32)
-STRENGTHS = FIRST_ZONE + len(ZONES)
-
-LABEL_OF_MATERIAL = np.array([1, 3, 7, 11, 10, 3], np.uint8)
-"""Label of each material; skin reads its own from the texture."""
-BROW_LABEL, EAR_LABEL, HAIR_LABEL = 2, 8, 10
+LABELS_OF_MATERIALS = np.array([LABEL_OF_MATERIAL[material] for material in Material], np.uint8)
 BROW_SEEN = f4(0.30)  # brow cover from which a sample counts as brow
 SCALP_SEEN = f4(0.5)  # scalp hair from which a sample counts as hair
 # from coordinates of the face canvas to those of a brow map
-BROW_LEFT, BROW_LOW = (f4((brow.LEFT - front.LEFT) / (front.RIGHT - front.LEFT)),
-                       f4((brow.LOW - front.LOW) / (front.HIGH - front.LOW)))
-BROW_ACROSS, BROW_UP = (f4((front.RIGHT - front.LEFT) / (brow.RIGHT - brow.LEFT)),
-                        f4((front.HIGH - front.LOW) / (brow.HIGH - brow.LOW)))
-# where a usual brow begins and ends, from the middle of its map outwards, and how far sliders move it, in its sides
-BROW_INNER, BROW_TAIL = f4(brow.INNER / (brow.RIGHT - brow.LEFT)), f4(brow.TAIL / (brow.RIGHT - brow.LEFT))
-BROW_STRETCH, BROW_TAPERED = f4(brow.STRETCH), f4(brow.TAPERED)
-BROW_RISE, BROW_TILT, BROW_BEND = (f4(way / (brow.HIGH - brow.LOW)) for way in (brow.RISE, brow.TILT, brow.BEND))
+BROW_LEFT, BROW_LOW = (f4((BROW_FRAME.left - CANVAS_FRAME.left) / CANVAS_FRAME.width),
+                       f4((BROW_FRAME.low - CANVAS_FRAME.low) / CANVAS_FRAME.height))
+BROW_ACROSS, BROW_UP = f4(CANVAS_FRAME.width / BROW_FRAME.width), f4(CANVAS_FRAME.height / BROW_FRAME.height)
+# where a usual brow begins and ends, from the middle of its map outwards, in its sides
+BROW_INNER, BROW_TAIL = f4(0.10 / BROW_FRAME.width), f4(0.58 / BROW_FRAME.width)
+# what sliders do to it at most: the part by which it gets shorter; by how much, in decimetres, it moves, its tail rises
+# and its middle rises; the part by which its inner end gets thicker and its tail thinner
+BROW_STRETCH, BROW_TAPERED = f4(0.13), f4(0.5)
+BROW_RISE, BROW_TILT, BROW_BEND = (f4(way / BROW_FRAME.height) for way in (0.03, 0.045, 0.038))
 SEAM = f4(0.02)  # difference of texture coordinates within a pixel from which they are not averaged
 LID_REACH = 0.06  # decimetres over which a lid darkens the eye below it
 
 LANES = 128  # samples of one material that are shaded together, by the processor's vector instructions
 MIXED = -2  # of a pixel: its samples show several materials
-# rows of the table of these samples, after their attributes: what is looked up of each, then what follows from it
-TEXEL = ATTRIBUTES  # as many as the skin texture has channels
-PAINT = TEXEL + 16  # as many as the face canvas has channels
-(COLUMN, SHARE, ABOVE, BELOW, LINE, COVER, VIEW_X, VIEW_Y, VIEW_Z, MOTTLED, FLUSHED, STUBBLE, BEARD, PAINTED_HAIR,
- LEANS_X, LEANS_Y, RELIEF) = range(PAINT + SAMPLED, PAINT + SAMPLED + 17)
-RESULT = RELIEF + 1  # three: linear colour
-ROWS = RESULT + 3
-# hair has no layers: it keeps its own values in their rows
-TANGENT, STRAND, BRIGHT, OF_STRAND, WHITE = PAINT, PAINT + 3, MOTTLED, FLUSHED, STUBBLE
+TEXEL = ATTRIBUTES  # row at which channels of the skin texture begin
+PAINT = TEXEL + len(Texture)  # row at which channels of the face canvas begin
+
+
+class Row(IntEnum):
+    """Rows of the table of samples, after attributes, texture and canvas: what follows from these."""
+
+    COLUMN = PAINT + INTERPOLATED
+    SHARE = auto()  # of its pixel
+    ABOVE = auto()  # decimetres to the lid or lip
+    BELOW = auto()
+    LINE = auto()  # strength of the lines here
+    COVER = auto()  # of a brow
+    VIEW_X = auto()  # direction to the camera
+    VIEW_Y = auto()
+    VIEW_Z = auto()
+    MOTTLED = auto()
+    FLUSHED = auto()
+    STUBBLE = auto()
+    BEARD = auto()
+    PAINTED_HAIR = auto()
+    LEANS_X = auto()
+    LEANS_Y = auto()
+    RELIEF = auto()
+    RESULT = auto()  # and the two after it: linear colour
+
+
+class HairRow(IntEnum):
+    """What cards of hair keep in the rows of the canvas, where they have nothing."""
+
+    TANGENT = PAINT  # and the two after it
+    COLOUR = PAINT + 3  # and the two after it
+    BRIGHT = PAINT + 6
+    OF_COLOUR = auto()
+    WHITE = auto()
+
+
+ROWS = int(Row.RESULT) + 3
+TEXTURE_CHANNELS = len(Texture)
 
 # what skin takes from, or leaves of, red, green and blue light
 HOLLOW, SPOT, RING = ((f4(0.60), f4(0.72), f4(0.70)), (f4(0.35), f4(0.5), f4(0.6)), (f4(0.30), f4(0.38), f4(0.28)))
@@ -156,13 +147,13 @@ def _smooth(low: f4, high: f4, x: f4) -> f4:
 @nb.njit(error_model="numpy", forceinline=True)
 def _pale(colours: Floats) -> f4:
     """How light the skin is, 0..1."""
-    return clamp01(colours[TONE, 1] * f4(2.6))
+    return clamp01(colours[Colour.SKIN, 1] * f4(2.6))
 
 
 @nb.njit(error_model="numpy", forceinline=True)
 def _fair(colours: Floats) -> f4:
     """How light the hair is, 0..1."""
-    return clamp01(colours[HAIR_COLOUR, 1] * f4(3))
+    return clamp01(colours[Colour.HAIR, 1] * f4(3))
 
 
 @nb.njit(error_model="numpy", forceinline=True)
@@ -188,23 +179,24 @@ def _brow(brows: Bytes, x: f4, y: f4, strengths: Floats, S: Floats, lane: int) -
     u, v = (x - BROW_LEFT) * BROW_ACROSS - f4(0.5), (y - BROW_LOW) * BROW_UP
     if abs(u) >= f4(0.5) or v <= f4(0) or v >= f4(1):
         return f4(0)
-    aside = BROW_TAIL - (BROW_TAIL - abs(u)) * (f4(1) + BROW_STRETCH * strengths[BROW_GAP])
+    aside = BROW_TAIL - (BROW_TAIL - abs(u)) * (f4(1) + BROW_STRETCH * strengths[Strength.BROW_GAP])
     if aside < f4(0) or aside >= f4(0.5):
         return f4(0)
     place = clamp01((aside - BROW_INNER) / (BROW_TAIL - BROW_INNER))
-    v -= (BROW_RISE * strengths[BROW_LIFT] + BROW_TILT * strengths[BROW_SLANT] * (place - f4(0.5))
-          + f4(4) * BROW_BEND * strengths[BROW_ARCH] * place * (f4(1) - place))
-    _sample(brows, f4(0.5) + math.copysign(aside, u), clamp01(v), 3, S, RESULT, lane)
-    along = S[_at(RESULT + brow.ALONG, lane)] * f4(brow.ALONG_RANGE) + f4(brow.ALONG_LOW)
-    hairs, across = S[_at(RESULT + brow.HAIRS, lane)], S[_at(RESULT + brow.ACROSS, lane)] * f4(brow.ACROSS_RANGE)
-    width = f4(0.55) + f4(1.25) * strengths[BROW_THICKNESS]
-    width *= f4(1) + BROW_TAPERED * strengths[BROW_TAPER] * (f4(1) - f4(2) * clamp01(along))
-    tail = f4(0.60) + f4(0.46) * strengths[BROW_LENGTH]
+    v -= (BROW_RISE * strengths[Strength.BROW_LIFT] + BROW_TILT * strengths[Strength.BROW_SLANT] * (place - f4(0.5))
+          + f4(4) * BROW_BEND * strengths[Strength.BROW_ARCH] * place * (f4(1) - place))
+    _sample(brows, f4(0.5) + math.copysign(aside, u), clamp01(v), 3, S, Row.RESULT, lane)
+    along = S[_at(Row.RESULT + Brow.ALONG, lane)] * f4(BROW_ALONG_RANGE) + f4(BROW_ALONG_LOW)
+    hairs = S[_at(Row.RESULT + Brow.HAIRS, lane)]
+    across = S[_at(Row.RESULT + Brow.ACROSS, lane)] * f4(BROW_ACROSS_RANGE)
+    width = f4(0.55) + f4(1.25) * strengths[Strength.BROW_THICKNESS]
+    width *= f4(1) + BROW_TAPERED * strengths[Strength.BROW_TAPER] * (f4(1) - f4(2) * clamp01(along))
+    tail = f4(0.60) + f4(0.46) * strengths[Strength.BROW_LENGTH]
     edge = _smooth(width, width * f4(0.45), across + f4(0.25) - f4(0.5) * hairs)
     ends = _smooth(tail + f4(0.03), tail - f4(0.15), along) * _smooth(f4(-0.10), f4(0.16), along)
-    density = strengths[BROW_DENSITY]
+    density = strengths[Strength.BROW_DENSITY]
     cover = (f4(0.62) * density + hairs * (f4(0.40) + f4(0.70) * density)) * edge * ends
-    seen: f4 = min(cover, f4(1)) * (f4(0.48) + f4(0.50) * strengths[BROW_DEPTH])
+    seen: f4 = min(cover, f4(1)) * (f4(0.48) + f4(0.50) * strengths[Strength.BROW_DEPTH])
     return seen
 
 
@@ -217,15 +209,15 @@ def _scalp(above: f4, offset: f4) -> f4:
 @nb.njit(error_model="numpy", forceinline=True)
 def _skin_label(S: Floats, lane: int, texture: Bytes, strengths: Floats) -> int:
     """Label of one sample of skin; brows and painted hair count where they cover most of it."""
-    if S[_at(COVER, lane)] > BROW_SEEN:
-        return BROW_LABEL
-    u, v = S[_at(U, lane)], S[_at(V, lane)]
-    label = _nearest(texture, u, v, LABEL)
-    if strengths[SCALP_STRENGTH] > f4(0) and label != EAR_LABEL:
-        even, receded = f4(_nearest(texture, u, v, SCALP)), f4(_nearest(texture, u, v, RECEDED))
-        above = even + strengths[RECESSION] * (receded - even)
-        if _scalp(above / f4(255), strengths[HAIRLINE]) > SCALP_SEEN:
-            return HAIR_LABEL
+    if S[_at(Row.COVER, lane)] > BROW_SEEN:
+        return Label.BROW.value
+    u, v = S[_at(Attribute.U, lane)], S[_at(Attribute.V, lane)]
+    label = _nearest(texture, u, v, Texture.LABEL)
+    if strengths[Strength.SCALP] > f4(0) and label != Label.EAR:
+        even, receded = f4(_nearest(texture, u, v, Texture.SCALP)), f4(_nearest(texture, u, v, Texture.RECEDED))
+        above = even + strengths[Strength.RECESSION] * (receded - even)
+        if _scalp(above / f4(255), strengths[Strength.HAIRLINE]) > SCALP_SEEN:
+            return Label.HAIR.value
     return label
 
 
@@ -234,47 +226,50 @@ def _look_up_skin(S: Floats, count: int, texture: Bytes, canvas: Bytes, brows: B
                   shown: Bytes) -> None:
     """Fetch everything that is painted on samples of skin, and their labels."""
     for i in range(count):
-        _sample(texture, S[_at(U, i)], S[_at(V, i)], 16, S, TEXEL, i)
+        _sample(texture, S[_at(Attribute.U, i)], S[_at(Attribute.V, i)], TEXTURE_CHANNELS, S, TEXEL, i)
     for i in range(count):
-        x, y, line = S[_at(FACE_X, i)], S[_at(FACE_Y, i)], f4(0)
-        if _nearest(canvas, x, y, PAINTED) > 0:
-            _sample(canvas, x, y, SAMPLED, S, PAINT, i)
-            zone = _nearest(canvas, x, y, ZONE)
+        x, y, line = S[_at(Attribute.FACE_X, i)], S[_at(Attribute.FACE_Y, i)], f4(0)
+        if _nearest(canvas, x, y, Canvas.PAINTED) > 0:
+            _sample(canvas, x, y, INTERPOLATED, S, PAINT, i)
+            zone = _nearest(canvas, x, y, Canvas.ZONE)
             if zone > 0:
                 line = strengths[FIRST_ZONE + zone - 1]
         else:
-            for c in range(SAMPLED):
+            for c in range(INTERPOLATED):
                 S[_at(PAINT + c, i)] = f4(0)
-        S[_at(LINE, i)] = line
+        S[_at(Row.LINE, i)] = line
     for i in range(count):
-        S[_at(COVER, i)] = _brow(brows, S[_at(FACE_X, i)], S[_at(FACE_Y, i)], strengths, S, i)
+        S[_at(Row.COVER, i)] = _brow(brows, S[_at(Attribute.FACE_X, i)], S[_at(Attribute.FACE_Y, i)], strengths, S, i)
         shown[i] = _skin_label(S, i, texture, strengths)
 
 
 @kernel(error_model="numpy")
 def _cover_skin(S: Floats, count: int, strengths: Floats) -> None:
     """How much of every sample each layer of skin covers, and where lines and pores lean it."""
-    flushed = (f4(1.0) + f4(0.4) * strengths[BLUSH_STRENGTH]) * strengths[FLUSH_STRENGTH]
-    mottled, unshaven, pored = strengths[MOTTLE_STRENGTH], strengths[STUBBLE_STRENGTH], strengths[PORE_STRENGTH]
+    flushed = (f4(1.0) + f4(0.4) * strengths[Strength.BLUSH]) * strengths[Strength.FLUSH]
+    mottled, unshaven, pored = strengths[Strength.MOTTLE], strengths[Strength.STUBBLE], strengths[Strength.PORES]
     unshaven *= f4(1.4) - f4(0.4) * unshaven
-    jaw, chin, moustache = strengths[JAW_STRENGTH], strengths[CHIN_STRENGTH], strengths[MOUSTACHE_STRENGTH]
-    hairy, offset, recession = strengths[SCALP_STRENGTH], strengths[HAIRLINE], strengths[RECESSION]
+    jaw, chin, moustache = strengths[Strength.JAW], strengths[Strength.CHIN], strengths[Strength.MOUSTACHE]
+    hairy, offset, recession = strengths[Strength.SCALP], strengths[Strength.HAIRLINE], strengths[Strength.RECESSION]
     for i in range(count):
-        S[_at(MOTTLED, i)] = _signed(S[_at(TEXEL + MOTTLE, i)]) * mottled
-        S[_at(FLUSHED, i)] = _signed(S[_at(TEXEL + FLUSH, i)]) * flushed
-        on_jaw, on_chin, on_lip = S[_at(TEXEL + JAW, i)], S[_at(TEXEL + CHIN, i)], S[_at(TEXEL + MOUSTACHE, i)]
-        grows, strand = clamp01(on_jaw + on_chin + on_lip), S[_at(TEXEL + STRANDS, i)]
-        S[_at(STUBBLE, i)] = grows * (f4(0.38) + f4(0.30) * S[_at(TEXEL + DOTS, i)]) * unshaven
+        S[_at(Row.MOTTLED, i)] = _signed(S[_at(TEXEL + Texture.MOTTLE, i)]) * mottled
+        S[_at(Row.FLUSHED, i)] = _signed(S[_at(TEXEL + Texture.FLUSH, i)]) * flushed
+        on_jaw, on_chin = S[_at(TEXEL + Texture.JAW, i)], S[_at(TEXEL + Texture.CHIN, i)]
+        on_lip = S[_at(TEXEL + Texture.MOUSTACHE, i)]
+        grows, strand = clamp01(on_jaw + on_chin + on_lip), S[_at(TEXEL + Texture.STRANDS, i)]
+        S[_at(Row.STUBBLE, i)] = grows * (f4(0.38) + f4(0.30) * S[_at(TEXEL + Texture.DOTS, i)]) * unshaven
         beard = max(on_jaw * jaw, max(on_chin * chin, on_lip * moustache))
         # colours are mixed in linear light, where a half looks like a quarter; thin beards are single hairs
         thick = beard * (f4(1.8) - f4(0.8) * beard)
-        S[_at(BEARD, i)] = clamp01(thick * (f4(1) + f4(1.1) * (strand - f4(0.5)) * (f4(1.15) - thick)))
-        even = S[_at(TEXEL + SCALP, i)]
-        scalp = _scalp(even + recession * (S[_at(TEXEL + RECEDED, i)] - even), offset)
-        S[_at(PAINTED_HAIR, i)] = clamp01(scalp * (f4(0.90) + f4(0.15) * strand)) * hairy
-        pores, line = pored * (f4(1) - scalp * hairy), S[_at(LINE, i)]
-        S[_at(LEANS_X, i)] = _signed(S[_at(PAINT + LEAN_X, i)]) * line + _signed(S[_at(TEXEL + PORES_X, i)]) * pores
-        S[_at(LEANS_Y, i)] = _signed(S[_at(PAINT + LEAN_Y, i)]) * line + _signed(S[_at(TEXEL + PORES_Y, i)]) * pores
+        S[_at(Row.BEARD, i)] = clamp01(thick * (f4(1) + f4(1.1) * (strand - f4(0.5)) * (f4(1.15) - thick)))
+        even = S[_at(TEXEL + Texture.SCALP, i)]
+        scalp = _scalp(even + recession * (S[_at(TEXEL + Texture.RECEDED, i)] - even), offset)
+        S[_at(Row.PAINTED_HAIR, i)] = clamp01(scalp * (f4(0.90) + f4(0.15) * strand)) * hairy
+        pores, line = pored * (f4(1) - scalp * hairy), S[_at(Row.LINE, i)]
+        S[_at(Row.LEANS_X, i)] = (_signed(S[_at(PAINT + Canvas.LEAN_X, i)]) * line
+                                  + _signed(S[_at(TEXEL + Texture.PORES_X, i)]) * pores)
+        S[_at(Row.LEANS_Y, i)] = (_signed(S[_at(PAINT + Canvas.LEAN_Y, i)]) * line
+                                  + _signed(S[_at(TEXEL + Texture.PORES_Y, i)]) * pores)
 
 
 @kernel(error_model="numpy")
@@ -284,37 +279,37 @@ def _albedo(S: Floats, count: int, colours: Floats, strengths: Floats) -> None:
     Painted hair is darker than cards of the same colour: short hairs shadow each other, fair ones less, which pass
     the light on.
     """
-    circles, freckles, moles = strengths[CIRCLE_STRENGTH], strengths[FRECKLE_STRENGTH], strengths[MOLE_STRENGTH]
-    blush, eye_shadow, depth = strengths[BLUSH_STRENGTH], strengths[SHADOW_STRENGTH], strengths[BROW_DEPTH]
-    liner = f4(0.25) + strengths[LINER_STRENGTH] + f4(1.1) * strengths[LASH_STRENGTH]
+    circles, freckles, moles = strengths[Strength.CIRCLES], strengths[Strength.FRECKLES], strengths[Strength.MOLES]
+    blush, eye_shadow, depth = strengths[Strength.BLUSH], strengths[Strength.EYE_SHADOW], strengths[Strength.BROW_DEPTH]
+    liner = f4(0.25) + strengths[Strength.LINER] + f4(1.1) * strengths[Strength.LASHES]
     pale, fair = _pale(colours), _fair(colours)
     stubbly, bearded, shorn = f4(0.40) + f4(0.35) * fair, f4(0.30) + f4(0.40) * fair, f4(0.34) + f4(0.36) * fair
     for c in range(3):
-        tone, hair, shadow = colours[TONE, c], colours[HAIR_COLOUR, c], colours[SHADOW_COLOUR, c]
+        tone, hair, shadow = colours[Colour.SKIN, c], colours[Colour.HAIR, c], colours[Colour.EYE_SHADOW, c]
         hollow, spot = HOLLOW[c], SPOT[c]
-        natural = _mix(LIP_OF_DARK_SKIN[c], LIP[c], colours[TONE, 1] * FAIR)
-        lip = _mix(tone * (natural - LIP_DARKER[c] * strengths[LIP_TONE]), colours[LIP_COLOUR, c],
-                   strengths[LIP_STRENGTH])
+        natural = _mix(LIP_OF_DARK_SKIN[c], LIP[c], colours[Colour.SKIN, 1] * FAIR)
+        lip = _mix(tone * (natural - LIP_DARKER[c] * strengths[Strength.LIP_TONE]), colours[Colour.LIPSTICK, c],
+                   strengths[Strength.LIPSTICK])
         flushed, blushed, inside, ring = tone * FLUSHES[c], tone * BLUSHES[c], tone * INSIDE[c], RING[c] * circles
         freckle, mole = spot * freckles * (f4(0.4) + f4(0.6) * pale), moles * (f4(0.4) + f4(0.8) * spot)
-        browed = colours[BROW_COLOUR, c] * (f4(0.95) - f4(0.60) * depth)
+        browed = colours[Colour.BROW, c] * (f4(0.95) - f4(0.60) * depth)
         for i in range(count):
-            strand = S[_at(TEXEL + STRANDS, i)]
-            a = _mix(tone * (f4(1) + S[_at(MOTTLED, i)] * f4(0.22)), flushed, S[_at(FLUSHED, i)])
-            a *= f4(1) - S[_at(TEXEL + DARK, i)] * hollow
-            a *= f4(1) - S[_at(PAINT + GROOVE, i)] * S[_at(LINE, i)] * hollow * f4(0.5)
-            a *= f4(1) - S[_at(PAINT + CIRCLES, i)] * ring
-            a *= f4(1) - S[_at(PAINT + FRECKLES, i)] * freckle
-            a *= f4(1) - S[_at(PAINT + MOLES, i)] * mole
-            a = _mix(a, lip, S[_at(TEXEL + LIPS, i)] * f4(0.85))
-            a = _mix(a, inside, S[_at(TEXEL + INNER_MOUTH, i)])
-            a = _mix(a, blushed, S[_at(PAINT + BLUSH, i)] * blush * f4(0.6))
-            a = _mix(a, shadow, S[_at(PAINT + EYE_SHADOW, i)] * eye_shadow)
-            a = _mix(a, f4(0.01), S[_at(PAINT + LINER, i)] * liner)
-            a = _mix(a, hair * stubbly + tone * f4(0.18), S[_at(STUBBLE, i)])
-            a = _mix(a, hair * (bearded + f4(0.26) * strand), S[_at(BEARD, i)])
-            a = _mix(a, hair * (shorn + f4(0.20) * strand), S[_at(PAINTED_HAIR, i)])
-            S[_at(RESULT + c, i)] = _mix(a, browed, S[_at(COVER, i)])
+            strand = S[_at(TEXEL + Texture.STRANDS, i)]
+            a = _mix(tone * (f4(1) + S[_at(Row.MOTTLED, i)] * f4(0.22)), flushed, S[_at(Row.FLUSHED, i)])
+            a *= f4(1) - S[_at(TEXEL + Texture.SHADE, i)] * hollow
+            a *= f4(1) - S[_at(PAINT + Canvas.GROOVE, i)] * S[_at(Row.LINE, i)] * hollow * f4(0.5)
+            a *= f4(1) - S[_at(PAINT + Canvas.CIRCLES, i)] * ring
+            a *= f4(1) - S[_at(PAINT + Canvas.FRECKLES, i)] * freckle
+            a *= f4(1) - S[_at(PAINT + Canvas.MOLES, i)] * mole
+            a = _mix(a, lip, S[_at(TEXEL + Texture.LIPS, i)] * f4(0.85))
+            a = _mix(a, inside, S[_at(TEXEL + Texture.INNER_MOUTH, i)])
+            a = _mix(a, blushed, S[_at(PAINT + Canvas.BLUSH, i)] * blush * f4(0.6))
+            a = _mix(a, shadow, S[_at(PAINT + Canvas.EYE_SHADOW, i)] * eye_shadow)
+            a = _mix(a, f4(0.01), S[_at(PAINT + Canvas.LINER, i)] * liner)
+            a = _mix(a, hair * stubbly + tone * f4(0.18), S[_at(Row.STUBBLE, i)])
+            a = _mix(a, hair * (bearded + f4(0.26) * strand), S[_at(Row.BEARD, i)])
+            a = _mix(a, hair * (shorn + f4(0.20) * strand), S[_at(Row.PAINTED_HAIR, i)])
+            S[_at(Row.RESULT + c, i)] = _mix(a, browed, S[_at(Row.COVER, i)])
 
 
 @kernel(error_model="numpy")
@@ -324,40 +319,41 @@ def _light_skin(S: Floats, count: int, directions: Floats, lights: Floats) -> No
     The light of the vertices follows to first order.
     """
     for i in range(count):
-        S[_at(RELIEF, i)] = f4(0.12) * S[_at(LEANS_Y, i)] * S[_at(OPEN, i)]
+        S[_at(Row.RELIEF, i)] = f4(0.12) * S[_at(Row.LEANS_Y, i)] * S[_at(Attribute.OPEN, i)]
     for light in range(4):
         lx, ly, lz, green = directions[light, 0], directions[light, 1], directions[light, 2], lights[light, 1]
         for i in range(count):
-            facing = S[_at(NX, i)] * lx + S[_at(NY, i)] * ly + S[_at(NZ, i)] * lz
-            share = S[_at(LIT, i)] if light == 0 else S[_at(OPEN, i)]
-            relief = f4(0.42) * green * share * (S[_at(LEANS_X, i)] * lx + S[_at(LEANS_Y, i)] * ly)
-            S[_at(RELIEF, i)] += relief if facing > f4(-0.1) else f4(0)
+            facing = S[_at(Attribute.NX, i)] * lx + S[_at(Attribute.NY, i)] * ly + S[_at(Attribute.NZ, i)] * lz
+            share = S[_at(Attribute.LIT, i)] if light == 0 else S[_at(Attribute.OPEN, i)]
+            relief = f4(0.42) * green * share * (S[_at(Row.LEANS_X, i)] * lx + S[_at(Row.LEANS_Y, i)] * ly)
+            S[_at(Row.RELIEF, i)] += relief if facing > f4(-0.1) else f4(0)
     for i in range(count):
-        relief = S[_at(RELIEF, i)]
+        relief = S[_at(Row.RELIEF, i)]
         for c in range(3):
-            diffuse = S[_at(RED + c, i)]
-            S[_at(RESULT + c, i)] *= max(diffuse + relief, f4(0.35) * diffuse)
+            diffuse = S[_at(Attribute.RED + c, i)]
+            S[_at(Row.RESULT + c, i)] *= max(diffuse + relief, f4(0.35) * diffuse)
         # full relief would sparkle below the size of a pixel
-        nx, ny = S[_at(NX, i)] + f4(0.6) * S[_at(LEANS_X, i)], S[_at(NY, i)] + f4(0.6) * S[_at(LEANS_Y, i)]
-        nz = S[_at(NZ, i)]
+        nx = S[_at(Attribute.NX, i)] + f4(0.6) * S[_at(Row.LEANS_X, i)]
+        ny = S[_at(Attribute.NY, i)] + f4(0.6) * S[_at(Row.LEANS_Y, i)]
+        nz = S[_at(Attribute.NZ, i)]
         scale = f4(1) / math.sqrt(nx * nx + ny * ny + nz * nz)
-        S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)] = nx * scale, ny * scale, nz * scale
+        S[_at(Attribute.NX, i)], S[_at(Attribute.NY, i)], S[_at(Attribute.NZ, i)] = nx * scale, ny * scale, nz * scale
 
 
 @kernel(error_model="numpy")
 def _shine_skin(S: Floats, count: int, colours: Floats, strengths: Floats, directions: Floats, lights: Floats
                 ) -> None:
     """Add the GGX-like highlights of three lights; the darker the skin, the rougher."""
-    wetness, oil = f4(4) * strengths[LIP_GLOSS] - f4(1.2), strengths[OIL]
+    wetness, oil = f4(4) * strengths[Strength.LIP_GLOSS] - f4(1.2), strengths[Strength.OIL]
     pale = _pale(colours)
     for light in range(3):
         lx, ly, lz = directions[light, 0], directions[light, 1], directions[light, 2]
         red, green, blue = lights[light, 0], lights[light, 1], lights[light, 2]
         for i in range(count):
-            nx, ny, nz = S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)]
-            vx, vy, vz = S[_at(VIEW_X, i)], S[_at(VIEW_Y, i)], S[_at(VIEW_Z, i)]
-            wet = S[_at(TEXEL + LIPS, i)] * wetness
-            gloss = max(S[_at(TEXEL + GLOSS, i)] + wet, f4(0)) * (f4(0.4) + f4(1.2) * oil)
+            nx, ny, nz = S[_at(Attribute.NX, i)], S[_at(Attribute.NY, i)], S[_at(Attribute.NZ, i)]
+            vx, vy, vz = S[_at(Row.VIEW_X, i)], S[_at(Row.VIEW_Y, i)], S[_at(Row.VIEW_Z, i)]
+            wet = S[_at(TEXEL + Texture.LIPS, i)] * wetness
+            gloss = max(S[_at(TEXEL + Texture.GLOSS, i)] + wet, f4(0)) * (f4(0.4) + f4(1.2) * oil)
             rough = max(f4(0.60) - f4(0.06) * pale - f4(0.16) * gloss - f4(0.10) * oil, f4(0.22))
             a2 = rough * rough * rough * rough
             view = nx * vx + ny * vy + nz * vz
@@ -369,12 +365,13 @@ def _shine_skin(S: Floats, count: int, colours: Floats, strengths: Floats, direc
             grazing = max(f4(1) - (f4(1) + along) * half, f4(0))
             base = f4(0.026) + f4(0.03) * max(wet, f4(0)) + (f4(0.012) * gloss if light == 0 else f4(0))
             fresnel = base + (f4(1) - base) * grazing * grazing * grazing * grazing * grazing
-            share = S[_at(LIT, i)] if light == 0 else S[_at(OPEN, i)]
+            share = S[_at(Attribute.LIT, i)] if light == 0 else S[_at(Attribute.OPEN, i)]
+            hairy = max(S[_at(Row.COVER, i)], max(S[_at(Row.BEARD, i)], S[_at(Row.PAINTED_HAIR, i)]))
             s = (a2 / (f4(3.14159) * spread * spread) * fresnel * facing * f4(0.33) * share
-                 * (f4(1) - f4(0.7) * max(S[_at(COVER, i)], max(S[_at(BEARD, i)], S[_at(PAINTED_HAIR, i)]))))
-            S[_at(RESULT, i)] += red * s
-            S[_at(RESULT + 1, i)] += green * s
-            S[_at(RESULT + 2, i)] += blue * s
+                 * (f4(1) - f4(0.7) * hairy))
+            S[_at(Row.RESULT, i)] += red * s
+            S[_at(Row.RESULT + 1, i)] += green * s
+            S[_at(Row.RESULT + 2, i)] += blue * s
 
 
 @kernel(error_model="numpy")
@@ -383,12 +380,12 @@ def _eyes(S: Floats, count: int, colours: Floats, strengths: Floats, directions:
 
     Lids shade the ball, by their distance, and the lower one carries a wet line.
     """
-    rim = f4(0.34) + f4(0.14) * strengths[IRIS_SIZE]
-    fringe = f4(0.20) + f4(0.42) * strengths[LASH_STRENGTH]  # lashes shade the ball most at their roots
+    rim = f4(0.34) + f4(0.14) * strengths[Strength.IRIS_SIZE]
+    fringe = f4(0.20) + f4(0.42) * strengths[Strength.LASHES]  # lashes shade the ball most at their roots
     for i in range(count):
-        above, below = S[_at(ABOVE, i)], S[_at(BELOW, i)]
+        above, below = S[_at(Row.ABOVE, i)], S[_at(Row.BELOW, i)]
         # the eye's own frame turns with the head, its light does not
-        ex, ey, ez = S[_at(FACE_X, i)], S[_at(FACE_Y, i)], S[_at(V, i)]
+        ex, ey, ez = S[_at(Attribute.FACE_X, i)], S[_at(Attribute.FACE_Y, i)], S[_at(Attribute.V, i)]
         length = f4(1) / math.sqrt(ex * ex + ey * ey + ez * ez + f4(1e-12))
         ex, ey, ez = ex * length, ey * length, ez * length
         angle, around = f4(math.acos(min(max(ez, f4(-1)), f4(1)))), math.atan2(ey, ex)
@@ -399,97 +396,102 @@ def _eyes(S: Floats, count: int, colours: Floats, strengths: Floats, directions:
         limbus = f4(0.30) + f4(0.70) * _smooth(rim, rim * f4(0.72), angle)
         pupil = _smooth(rim * f4(0.30), rim * f4(0.40), angle)
         white = f4(1) - f4(0.42) * clamp01((angle - rim) / f4(0.75))
-        inwards = clamp01(-ex * S[_at(U, i)])  # u tells on which side of the nose the eye lies
+        inwards = clamp01(-ex * S[_at(Attribute.U, i)])  # u tells on which side of the nose the eye lies
         vein = clamp01((angle - f4(0.60)) / f4(0.5)) * (f4(0.25) + f4(0.45) * inwards)
         caruncle = _smooth(f4(0.62), f4(0.80), inwards) * f4(0.8)
         from_above = f4(1.15) - f4(0.45) * clamp01((ey + f4(0.3)) / f4(0.65))
         lid = f4(1) - f4(0.48) * math.exp(-above * f4(45)) - f4(0.22) * math.exp(-below * f4(110))
         lid = max(lid - fringe * math.exp(-above * f4(90)), f4(0.04))
         for c in range(3):
-            coloured = (colours[IRIS_OUTER, c] * (f4(0.55) + f4(0.60) * fibre) * (f4(1) - inner)
-                        + colours[IRIS_INNER, c] * inner) * limbus
+            coloured = (colours[Colour.IRIS_OUTER, c] * (f4(0.55) + f4(0.60) * fibre) * (f4(1) - inner)
+                        + colours[Colour.IRIS_INNER, c] * inner) * limbus
             coloured = (f4(0.006) * (f4(1) - pupil) + coloured * pupil) * from_above
-            sclera = colours[SCLERA, c] * white
+            sclera = colours[Colour.SCLERA, c] * white
             sclera = _mix(sclera, f4(0.42) if c == 0 else f4(0.24), vein)
             sclera = _mix(sclera, f4(0.40) if c == 0 else f4(0.19), caruncle)
-            S[_at(RESULT + c, i)] = _mix(sclera, coloured, iris) * S[_at(RED + c, i)] * lid
-        nx, ny, nz = S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)]
+            S[_at(Row.RESULT + c, i)] = _mix(sclera, coloured, iris) * S[_at(Attribute.RED + c, i)] * lid
+        nx, ny, nz = S[_at(Attribute.NX, i)], S[_at(Attribute.NY, i)], S[_at(Attribute.NZ, i)]
         bulge = nz + f4(0.25) * clamp01((rim + f4(0.07) - angle) / (rim + f4(0.07)))  # the cornea
         scale = f4(1) / math.sqrt(nx * nx + ny * ny + bulge * bulge)
         nx, ny, nz = nx * scale, ny * scale, bulge * scale
         wet = math.exp(-below * f4(400)) * f4(0.10)
         for light in range(2):
-            shine = max(_half_dot(directions[light, 0], directions[light, 1], directions[light, 2], S[_at(VIEW_X, i)],
-                                  S[_at(VIEW_Y, i)], S[_at(VIEW_Z, i)], nx, ny, nz), f4(0))
+            shine = max(_half_dot(directions[light, 0], directions[light, 1], directions[light, 2],
+                                  S[_at(Row.VIEW_X, i)], S[_at(Row.VIEW_Y, i)], S[_at(Row.VIEW_Z, i)], nx, ny, nz),
+                        f4(0))
             gleam = shine ** 1600 * f4(1.2) + iris * shine ** 40 * f4(0.016)  # of the lamp, and of what is around it
             catch = (gleam + wet * clamp01(directions[light, 2])) * clamp01(above * f4(60))
             for c in range(3):
-                S[_at(RESULT + c, i)] += catch * lights[light, c]
+                S[_at(Row.RESULT + c, i)] += catch * lights[light, c]
 
 
 @kernel(error_model="numpy")
 def _hair(S: Floats, count: int, colours: Floats, directions: Floats, lights: Floats) -> None:
     """Kajiya-Kay around a tangent that falls with gravity along the surface, over light that wraps around strands.
 
-    Deep layers, where OPEN is low, are darker and more saturated: light reaches them through other strands.
+    Deep layers, where the sky is shut out, are darker and more saturated: light reaches them through other strands.
     Fair strands scatter more light, so they keep less of their texture.
     """
     fair = _fair(colours)
     contrast = f4(1.1) - f4(0.4) * fair
     for i in range(count):
-        nx, ny, nz = S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)]
-        away = nx * S[_at(VIEW_X, i)] + ny * S[_at(VIEW_Y, i)] + nz * S[_at(VIEW_Z, i)] < f4(0)
+        nx, ny, nz = S[_at(Attribute.NX, i)], S[_at(Attribute.NY, i)], S[_at(Attribute.NZ, i)]
+        away = nx * S[_at(Row.VIEW_X, i)] + ny * S[_at(Row.VIEW_Y, i)] + nz * S[_at(Row.VIEW_Z, i)] < f4(0)
         turn = f4(-1) if away else f4(1)
         nx, ny, nz = nx * turn, ny * turn, nz * turn
         down = f4(-0.989) * ny + f4(0.148) * nz
         tx, ty, tz = -nx * down, f4(-0.989) - ny * down, f4(0.148) - nz * down
         scale = f4(1) / math.sqrt(tx * tx + ty * ty + tz * tz + f4(1e-9))
-        S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)] = nx, ny, nz
-        S[_at(TANGENT, i)], S[_at(TANGENT + 1, i)], S[_at(TANGENT + 2, i)] = tx * scale, ty * scale, tz * scale
-        S[_at(BRIGHT, i)] = f4(1) + contrast * (S[_at(TEXEL, i)] - f4(0.5)) * f4(1.6)
+        S[_at(Attribute.NX, i)], S[_at(Attribute.NY, i)], S[_at(Attribute.NZ, i)] = nx, ny, nz
+        S[_at(HairRow.TANGENT, i)], S[_at(HairRow.TANGENT + 1, i)] = tx * scale, ty * scale
+        S[_at(HairRow.TANGENT + 2, i)] = tz * scale
+        S[_at(HairRow.BRIGHT, i)] = f4(1) + contrast * (S[_at(TEXEL, i)] - f4(0.5)) * f4(1.6)
     for c in range(3):
-        colour = colours[HAIR_COLOUR, c]
+        colour = colours[Colour.HAIR, c]
         for i in range(count):
-            is_open = S[_at(OPEN, i)]
-            strand = colour * S[_at(BRIGHT, i)] * (is_open + (f4(1) - is_open) * (f4(0.35) + f4(0.5) * colour))
-            S[_at(STRAND + c, i)] = strand
-            S[_at(RESULT + c, i)] = strand * S[_at(RED + c, i)] * f4(1.15)
+            is_open = S[_at(Attribute.OPEN, i)]
+            strand = colour * S[_at(HairRow.BRIGHT, i)] * (is_open + (f4(1) - is_open) * (f4(0.35) + f4(0.5) * colour))
+            S[_at(HairRow.COLOUR + c, i)] = strand
+            S[_at(Row.RESULT + c, i)] = strand * S[_at(Attribute.RED + c, i)] * f4(1.15)
     for light in range(3):
         lx, ly, lz = directions[light, 0], directions[light, 1], directions[light, 2]
         for i in range(count):
-            is_open = S[_at(OPEN, i)]
-            along = _half_dot(lx, ly, lz, S[_at(VIEW_X, i)], S[_at(VIEW_Y, i)], S[_at(VIEW_Z, i)],
-                              S[_at(TANGENT, i)], S[_at(TANGENT + 1, i)], S[_at(TANGENT + 2, i)])
+            is_open = S[_at(Attribute.OPEN, i)]
+            along = _half_dot(lx, ly, lz, S[_at(Row.VIEW_X, i)], S[_at(Row.VIEW_Y, i)], S[_at(Row.VIEW_Z, i)],
+                              S[_at(HairRow.TANGENT, i)], S[_at(HairRow.TANGENT + 1, i)],
+                              S[_at(HairRow.TANGENT + 2, i)])
             s = f4(1) - along * along
             s4 = s * s * s * s
             s12 = s4 * s4 * s4
-            facing = S[_at(NX, i)] * lx + S[_at(NY, i)] * ly + S[_at(NZ, i)] * lz
-            share = f4(0.45) + f4(0.55) * S[_at(LIT, i)] if light == 0 else f4(0.3) + f4(0.7) * is_open
+            facing = S[_at(Attribute.NX, i)] * lx + S[_at(Attribute.NY, i)] * ly + S[_at(Attribute.NZ, i)] * lz
+            share = f4(0.45) + f4(0.55) * S[_at(Attribute.LIT, i)] if light == 0 else f4(0.3) + f4(0.7) * is_open
             diffuse = clamp01(facing * f4(0.55) + f4(0.45)) * f4(0.40)
             shine = clamp01((facing + f4(0.2)) / f4(1.0))
-            shine = shine * shine * is_open * is_open * (f4(0.3) + f4(1.4) * clamp01(S[_at(BRIGHT, i)] - f4(0.5)))
-            S[_at(OF_STRAND, i)] = share * (diffuse + f4(0.30) * s12 * shine)
-            S[_at(WHITE, i)] = share * f4(0.028) * (f4(1) - f4(0.5) * fair) * s12 * s12 * shine
+            shine = (shine * shine * is_open * is_open
+                     * (f4(0.3) + f4(1.4) * clamp01(S[_at(HairRow.BRIGHT, i)] - f4(0.5))))
+            S[_at(HairRow.OF_COLOUR, i)] = share * (diffuse + f4(0.30) * s12 * shine)
+            S[_at(HairRow.WHITE, i)] = share * f4(0.028) * (f4(1) - f4(0.5) * fair) * s12 * s12 * shine
         for c in range(3):
             level = lights[light, c]
             for i in range(count):
-                S[_at(RESULT + c, i)] += level * (S[_at(STRAND + c, i)] * S[_at(OF_STRAND, i)] + S[_at(WHITE, i)])
+                S[_at(Row.RESULT + c, i)] += level * (S[_at(HairRow.COLOUR + c, i)] * S[_at(HairRow.OF_COLOUR, i)]
+                                                      + S[_at(HairRow.WHITE, i)])
 
 
 @kernel(error_model="numpy")
 def _plain(S: Floats, kind: int, count: int, colours: Floats) -> None:
     """The colour of what shows nothing but diffuse light: mouth, cloth and lashes."""
     for c in range(3):
-        tone, cloth, hair = colours[TONE, c], colours[CLOTH_COLOUR, c], colours[HAIR_COLOUR, c]
+        tone, cloth, hair = colours[Colour.SKIN, c], colours[Colour.CLOTH, c], colours[Colour.HAIR, c]
         for i in range(count):
-            if kind == MOUTH:  # between lips that hardly part it is dark
-                seen = f4(1) - math.exp(-S[_at(ABOVE, i)] * f4(30))
+            if kind == Material.MOUTH:  # between lips that hardly part it is dark
+                seen = f4(1) - math.exp(-S[_at(Row.ABOVE, i)] * f4(30))
                 a = _mix(DEEP_MOUTH[c] * tone, TEETH[c], seen)
-            elif kind == CLOTH:
-                a = cloth * min(f4(0.55) + S[_at(U, i)] * f4(9), f4(1))
+            elif kind == Material.CLOTH:
+                a = cloth * min(f4(0.55) + S[_at(Attribute.U, i)] * f4(9), f4(1))
             else:
                 a = f4(0.010) + f4(0.12) * hair
-            S[_at(RESULT + c, i)] = a * S[_at(RED + c, i)]
+            S[_at(Row.RESULT + c, i)] = a * S[_at(Attribute.RED + c, i)]
 
 
 @kernel(error_model="numpy")
@@ -499,20 +501,20 @@ def _shade(S: Floats, kind: int, count: int, y: int, side: int, half_tangent: f4
     vy = -(f4(1) - (f4(y) + f4(0.5)) / f4(side) * f4(2)) * half_tangent
     across = f4(2) / f4(side)
     for i in range(count):
-        nx, ny, nz = S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)]
+        nx, ny, nz = S[_at(Attribute.NX, i)], S[_at(Attribute.NY, i)], S[_at(Attribute.NZ, i)]
         scale = f4(1) / math.sqrt(nx * nx + ny * ny + nz * nz + f4(1e-12))
-        S[_at(NX, i)], S[_at(NY, i)], S[_at(NZ, i)] = nx * scale, ny * scale, nz * scale
-        vx = -((S[_at(COLUMN, i)] + f4(0.5)) * across - f4(1)) * half_tangent
+        S[_at(Attribute.NX, i)], S[_at(Attribute.NY, i)], S[_at(Attribute.NZ, i)] = nx * scale, ny * scale, nz * scale
+        vx = -((S[_at(Row.COLUMN, i)] + f4(0.5)) * across - f4(1)) * half_tangent
         vz = f4(1) / math.sqrt(vx * vx + vy * vy + f4(1))
-        S[_at(VIEW_X, i)], S[_at(VIEW_Y, i)], S[_at(VIEW_Z, i)] = vx * vz, vy * vz, vz
-    if kind == SKIN:
+        S[_at(Row.VIEW_X, i)], S[_at(Row.VIEW_Y, i)], S[_at(Row.VIEW_Z, i)] = vx * vz, vy * vz, vz
+    if kind == Material.SKIN:
         _cover_skin(S, count, strengths)
         _albedo(S, count, colours, strengths)
         _light_skin(S, count, directions, lights)
         _shine_skin(S, count, colours, strengths, directions, lights)
-    elif kind == EYE:
+    elif kind == Material.EYE:
         _eyes(S, count, colours, strengths, directions, lights)
-    elif kind == HAIR:
+    elif kind == Material.HAIR:
         _hair(S, count, colours, directions, lights)
     else:
         _plain(S, kind, count, colours)
@@ -527,7 +529,7 @@ def _distance_to_lid(triangle: Ints, material: Ints, row: int, column: int, step
         if at < 0 or at >= triangle.shape[0]:
             return samples
         hit = triangle[at, column]
-        if hit < 0 or (material[hit] != kind and material[hit] != LASH):
+        if hit < 0 or (material[hit] != kind and material[hit] != Material.LASH):
             return away
     return samples
 
@@ -540,8 +542,8 @@ def _measure_lids(S: Floats, places: Ints, count: int, y: int, triangle: Ints, m
     for i in range(count):
         x, s = places[i] >> 2, places[i] & 3
         row, column = 2 * y + (s >> 1), 2 * x + (s & 1)
-        S[_at(ABOVE, i)] = sample_size * f4(_distance_to_lid(triangle, material, row, column, -1, reach))
-        S[_at(BELOW, i)] = sample_size * f4(_distance_to_lid(triangle, material, row, column, 1, reach))
+        S[_at(Row.ABOVE, i)] = sample_size * f4(_distance_to_lid(triangle, material, row, column, -1, reach))
+        S[_at(Row.BELOW, i)] = sample_size * f4(_distance_to_lid(triangle, material, row, column, 1, reach))
 
 
 @kernel(error_model="numpy")
@@ -555,7 +557,7 @@ def _interpolate(S: Floats, places: Ints, count: int, y: int, kinds: Ints, trian
         x, first = places[i] >> 2, places[i] & 3
         samples = 1 if kinds[x] == MIXED else 4
         share = f4(1) / f4(samples)
-        S[_at(COLUMN, i)], S[_at(SHARE, i)] = f4(x), f4(0.25) * f4(samples)
+        S[_at(Row.COLUMN, i)], S[_at(Row.SHARE, i)] = f4(x), f4(0.25) * f4(samples)
         for q in range(ATTRIBUTES):
             S[_at(q, i)] = f4(0)
         first_u, first_v, seam = f4(0), f4(0), False
@@ -566,8 +568,8 @@ def _interpolate(S: Floats, places: Ints, count: int, y: int, kinds: Ints, trian
             a, b, d = triangles[hit, 0], triangles[hit, 1], triangles[hit, 2]
             p0, p1 = first_weight[row, column], second_weight[row, column]
             p2 = f4(1) - p0 - p1
-            u = p0 * attributes[a, U] + p1 * attributes[b, U] + p2 * attributes[d, U]
-            v = p0 * attributes[a, V] + p1 * attributes[b, V] + p2 * attributes[d, V]
+            u = p0 * attributes[a, Attribute.U] + p1 * attributes[b, Attribute.U] + p2 * attributes[d, Attribute.U]
+            v = p0 * attributes[a, Attribute.V] + p1 * attributes[b, Attribute.V] + p2 * attributes[d, Attribute.V]
             if s == first:
                 first_u, first_v = u, v
             elif abs(u - first_u) + abs(v - first_v) > SEAM:
@@ -579,7 +581,7 @@ def _interpolate(S: Floats, places: Ints, count: int, y: int, kinds: Ints, trian
                     S[_at(q, i)] += w0 * attributes[a, q] + w1 * attributes[b, q] + w2 * attributes[d, q]
                 w0 = w1 = w2 = f4(0)
         if seam:
-            S[_at(U, i)], S[_at(V, i)] = first_u, first_v
+            S[_at(Attribute.U, i)], S[_at(Attribute.V, i)] = first_u, first_v
 
 
 @nb.njit(error_model="numpy", forceinline=True)
@@ -656,8 +658,8 @@ def _add_up(S: Floats, places: Ints, count: int, kinds: Ints, curve: Floats, lab
     for i in range(count):
         x, s = places[i] >> 2, places[i] & 3
         for c in range(3):
-            level = curve[min(max(int(S[_at(RESULT + c, i)] * f4(512)), 0), 4095)]
-            light[x, c] += S[_at(SHARE, i)] * level
+            level = curve[min(max(int(S[_at(Row.RESULT + c, i)] * f4(512)), 0), 4095)]
+            light[x, c] += S[_at(Row.SHARE, i)] * level
         for q in range(s, s + 1 if kinds[x] == MIXED else 4):
             shown[x, q] = labels[i]
 
@@ -699,7 +701,7 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
     kinds, light, shown = np.empty(side, np.int32), np.empty((side, 3), f4), np.empty((side, 4), np.uint8)
     for y in range(side):
         found = _scan(triangle, material, y, background, kinds, light, shown)
-        for kind in range(LASH + 1):
+        for kind in range(Material.LASH + 1):
             if found & (1 << kind) == 0:
                 continue
             start = 0
@@ -707,12 +709,12 @@ def resolve(triangle: Ints, first_weight: Floats, second_weight: Floats, triangl
                 start, count = _collect(triangle, material, kind, y, start, kinds, places)
                 _interpolate(S, places, count, y, kinds, triangle, first_weight, second_weight, triangles, attributes)
                 found_here[:] = label_of[kind]
-                if kind == SKIN:
+                if kind == Material.SKIN:
                     _look_up_skin(S, count, texture, canvas, brows, strengths, found_here)
-                elif kind == HAIR:
+                elif kind == Material.HAIR:
                     for i in range(count):
-                        _sample(strands, S[_at(U, i)], S[_at(V, i)], 1, S, TEXEL, i)
-                elif kind in (EYE, MOUTH):
+                        _sample(strands, S[_at(Attribute.U, i)], S[_at(Attribute.V, i)], 1, S, TEXEL, i)
+                elif kind in (Material.EYE, Material.MOUTH):
                     _measure_lids(S, places, count, y, triangle, material, sample_size)
                 _shade(S, kind, count, y, side, half_tangent, colours, strengths, directions, lights)
                 _add_up(S, places, count, kinds, curve, found_here, light, shown)

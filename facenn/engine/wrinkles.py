@@ -9,9 +9,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter
 
 from facenn.engine.drawing import stroke
-
-ZONES = ("folds", "forehead", "corners", "frown", "mouth", "bags", "neck", "crease")
-"""What the zone numbers 1, 2, ... of the relief stand for."""
+from facenn.engine.layout import ZONES
 
 Maps = NDArray[np.float32]
 

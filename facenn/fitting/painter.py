@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from facenn.engine.looks import LABELS
+from facenn.engine.layout import LABELS
 from facenn.engine.renderer import Engine
 from facenn.errors import FormatError
 from facenn.fitting.sight import SIDE, Eyes, Floats, Layout, Sights

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facenn.engine import canvas
-from facenn.engine.canvas import BEHIND, CANVAS, CHANNELS, HIGH, LEFT, LOW, RIGHT, encoded, on_canvas, spot
+from facenn.engine.canvas import BEHIND, encoded, on_canvas, spot
+from facenn.engine.layout import CANVAS_FRAME, ZONES, Canvas
 from facenn.engine.looks import SkinMaps
-from facenn.engine.wrinkles import ZONES
 
 PAINT = ("BLUSH", "EYE_SHADOW", "LINER", "FRECKLES", "MOLES", "CIRCLES", "GROOVE")
 MIRRORED = ("BLUSH", "EYE_SHADOW", "LINER", "CIRCLES")
@@ -18,14 +17,14 @@ def face(maps: SkinMaps) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def blank() -> NDArray[np.uint8]:
-    """(CHANNELS,) what stands where nothing is."""
-    empty = np.zeros(CHANNELS, np.uint8)
-    empty[[canvas.LEAN_X, canvas.LEAN_Y]] = 128
+    """(len(Canvas),) what stands where nothing is."""
+    empty = np.zeros(len(Canvas), np.uint8)
+    empty[[Canvas.LEAN_X, Canvas.LEAN_Y]] = 128
     return empty
 
 
 def channel(face: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-    values: NDArray[np.uint8] = face[..., getattr(canvas, name)]
+    values: NDArray[np.uint8] = face[..., Canvas[name]]
     return values
 
 
@@ -33,13 +32,14 @@ def place(face: NDArray[np.uint8], name: str) -> tuple[float, float]:
     """Mean |x| and y of what a channel holds, in decimetres."""
     weight = channel(face, name).astype(float)
     rows, columns = np.indices(weight.shape)
-    x, y = np.abs(LEFT + (columns + 0.5) / CANVAS), HIGH - (rows + 0.5) / CANVAS
+    x = np.abs(CANVAS_FRAME.left + (columns + 0.5) / CANVAS_FRAME.scale)
+    y = CANVAS_FRAME.high - (rows + 0.5) / CANVAS_FRAME.scale
     return float((weight * x).sum() / weight.sum()), float((weight * y).sum() / weight.sum())
 
 
 def test_canvas_covers_the_front_of_the_face(face: NDArray[np.uint8]) -> None:
     assert face.dtype == np.uint8
-    assert face.shape == (round((HIGH - LOW) * CANVAS), round((RIGHT - LEFT) * CANVAS), CHANNELS)
+    assert face.shape == (*CANVAS_FRAME.shape, len(Canvas))
 
 
 @pytest.mark.parametrize("name", PAINT)
@@ -61,7 +61,7 @@ def test_make_up_is_the_same_on_both_sides(face: NDArray[np.uint8], name: str) -
 
 
 def test_painted_is_zero_only_where_nothing_is(face: NDArray[np.uint8], blank: NDArray[np.uint8]) -> None:
-    others = np.arange(CHANNELS) != canvas.PAINTED
+    others = np.arange(len(Canvas)) != Canvas.PAINTED
     holds = (np.abs(face.astype(int) - blank)[..., others] > 1).any(-1)
     painted = channel(face, "PAINTED") > 0
     assert not (holds & ~painted).any()
@@ -71,7 +71,7 @@ def test_painted_is_zero_only_where_nothing_is(face: NDArray[np.uint8], blank: N
 
 def test_neighbours_of_what_is_painted_are_looked_up_too(face: NDArray[np.uint8], blank: NDArray[np.uint8]) -> None:
     """A lookup between pixels mixes four of them."""
-    others = np.arange(CHANNELS) != canvas.PAINTED
+    others = np.arange(len(Canvas)) != Canvas.PAINTED
     holds = (np.abs(face.astype(int) - blank)[..., others] > 1).any(-1)
     painted = channel(face, "PAINTED") > 0
     for shift in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1)):
@@ -80,7 +80,7 @@ def test_neighbours_of_what_is_painted_are_looked_up_too(face: NDArray[np.uint8]
 
 def test_edges_are_blank_for_what_lies_outside_looks_up_the_edge(face: NDArray[np.uint8],
                                                                  blank: NDArray[np.uint8]) -> None:
-    others = np.arange(CHANNELS) != canvas.PAINTED
+    others = np.arange(len(Canvas)) != Canvas.PAINTED
     for edge in (face[0], face[-1], face[:, 0], face[:, -1]):
         assert (edge[:, others] == blank[others]).all()
 
@@ -94,7 +94,8 @@ def test_zones_are_those_of_the_lines_and_hold_grooves(face: NDArray[np.uint8]) 
 
 
 def test_on_canvas_measures_from_the_lower_left_corner() -> None:
-    points = np.array([[LEFT, LOW, 1], [RIGHT, HIGH, 1], [0, 7.1, 1.5]])
+    frame = CANVAS_FRAME
+    points = np.array([[frame.left, frame.low, 1], [frame.right, frame.high, 1], [0, 7.1, 1.5]])
     assert on_canvas(points) == pytest.approx(np.array([[0, 0], [1, 1], [0.5, 0.5]]), abs=1e-6)
 
 

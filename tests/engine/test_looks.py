@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facenn.engine import canvas, shading
-from facenn.engine.brows import BROW_STYLES, HAIRS
+from facenn.engine import canvas
+from facenn.engine.brows import BROW_STYLES
 from facenn.engine.head import Head, Part
-from facenn.engine.looks import LABELS, TEXTURE, SkinMaps
+from facenn.engine.layout import LABELS, SIGNED_TEXTURE, Brow, Texture
+from facenn.engine.looks import TEXTURE, SkinMaps
 
 
 def channel(maps: SkinMaps, name: str) -> NDArray[np.uint8]:
-    values: NDArray[np.uint8] = maps.texture[..., getattr(shading, name)]
+    values: NDArray[np.uint8] = maps.texture[..., Texture[name]]
     return values
 
 
@@ -21,23 +22,17 @@ def at(maps: SkinMaps, head: Head, skin: Part, name: str) -> tuple[NDArray[np.fl
     return positions, channel(maps, name)[np.clip(row, 0, TEXTURE - 1), np.clip(column, 0, TEXTURE - 1)]
 
 
-def test_labels_of_materials_are_what_the_names_say() -> None:
-    assert [LABELS[i] for i in shading.LABEL_OF_MATERIAL] == ["skin", "eye", "inner mouth", "cloth", "hair", "eye"]
-    assert LABELS[0] == "background"
-    assert [LABELS[i] for i in (shading.BROW_LABEL, shading.EAR_LABEL, shading.HAIR_LABEL)] == ["brow", "ear", "hair"]
-
-
 def test_texture_has_a_channel_for_all_that_is_painted(maps: SkinMaps) -> None:
-    assert maps.texture.shape == (TEXTURE, TEXTURE, 16)
+    assert maps.texture.shape == (TEXTURE, TEXTURE, len(Texture))
     assert maps.texture.dtype == np.uint8
-    spread = np.ptp(maps.texture.reshape(-1, 16)[::7], axis=0)
+    spread = np.ptp(maps.texture.reshape(-1, len(Texture))[::7], axis=0)
     assert (spread > 5).all()
 
 
 def test_what_no_skin_covers_is_bare(maps: SkinMaps) -> None:
     """The corner of the texture: signed channels say 0, the label skin, no other channel anything."""
-    bare = np.zeros(16, np.uint8)
-    bare[shading.SIGNED], bare[shading.LABEL] = 128, LABELS.index("skin")
+    bare = np.zeros(len(Texture), np.uint8)
+    bare[list(SIGNED_TEXTURE)], bare[Texture.LABEL] = 128, LABELS.index("skin")
     assert np.array_equal(maps.texture[0, 0], bare)
 
 
@@ -100,7 +95,7 @@ def test_brows_come_back_when_a_style_is_chosen_again(maps: SkinMaps) -> None:
 
 
 def test_every_brow_style_is_drawn_from_a_seed_of_its_own(maps: SkinMaps) -> None:
-    drawn = [maps.brows(style)[..., HAIRS] for style in BROW_STYLES]
+    drawn = [maps.brows(style)[..., Brow.HAIRS] for style in BROW_STYLES]
     assert len({hairs.tobytes() for hairs in drawn}) == len(BROW_STYLES)
 
 

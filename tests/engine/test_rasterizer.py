@@ -6,29 +6,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import Delaunay
 
 from facenn.engine.camera import STUDIO, lights, look_at, orthographic, perspective
-from facenn.engine.rasterizer import (
-    ATTRIBUTES,
-    BLUE,
-    BOUNCE,
-    CLOTH,
-    EYE,
-    FAR,
-    HAIR,
-    LASH,
-    LIT,
-    MOUTH,
-    NX,
-    OPEN,
-    RED,
-    SKIN,
-    U,
-    V,
-    depth_map,
-    light_vertices,
-    project,
-    visibility,
-)
+from facenn.engine.layout import Attribute, Material
+from facenn.engine.rasterizer import ATTRIBUTES, BOUNCE, FAR, depth_map, light_vertices, project, visibility
 
+SKIN, EYE, MOUTH, CLOTH, HAIR, LASH = Material
 SIDE = 16
 SOLID = np.full((4, 4, 2), 255, np.uint8)
 LAMPS = lights(STUDIO)
@@ -52,7 +33,7 @@ def look(screen: ArrayLike, triangles: ArrayLike, *, kind: int = MOUTH, uv: Arra
     corners, faces = np.array(screen, np.float32), np.array(triangles, np.int32)
     attributes = np.zeros((len(corners), ATTRIBUTES), np.float32)
     if uv is not None:
-        attributes[:, [U, V]] = uv
+        attributes[:, [Attribute.U, Attribute.V]] = uv
     seen = Seen(np.empty((side, side), np.int32), *(np.empty((side, side), np.float32) for _ in range(2)))
     visibility(corners, faces, np.full(len(faces), kind, np.int32), attributes, strands, lashes,
                np.float32(lash_strength), seen.triangle, seen.first, seen.second, np.empty((side, side), np.float32))
@@ -254,20 +235,20 @@ def light(shadow_depth: float = float(FAR), *, openness: float = 1.0, kind: int 
 
 
 def test_light_falls_from_the_front() -> None:
-    front, _, _, back = light()[:, RED:BLUE + 1].mean(1)
+    front, _, _, back = light()[:, Attribute.RED:Attribute.BLUE + 1].mean(1)
     assert front > back > 0
 
 
 def test_a_shadow_takes_the_key_light_away() -> None:
     lit, shaded = light(), light(shadow_depth=0.1)
-    assert (lit[:, LIT] == 1).all()
-    assert (shaded[:, LIT] == 0).all()
-    share = shaded[0, RED:BLUE + 1] / lit[0, RED:BLUE + 1]
+    assert (lit[:, Attribute.LIT] == 1).all()
+    assert (shaded[:, Attribute.LIT] == 0).all()
+    share = shaded[0, Attribute.RED:Attribute.BLUE + 1] / lit[0, Attribute.RED:Attribute.BLUE + 1]
     assert ((share > 0.3) & (share < 0.8)).all()
 
 
 def test_a_surface_does_not_shade_itself() -> None:
-    assert (light(shadow_depth=0.5)[:, LIT] == 1).all()
+    assert (light(shadow_depth=0.5)[:, Attribute.LIT] == 1).all()
 
 
 def test_half_a_shadow_is_half_lit() -> None:
@@ -276,22 +257,22 @@ def test_half_a_shadow_is_half_lit() -> None:
     shadow[:, 8:] = 0.1
     light_vertices(normals, np.ones(1, np.float32), np.zeros(1, np.int32), np.array([[8, 8, 0.5]], np.float32), shadow,
                    LAMPS.directions, LAMPS.colours, LAMPS.ambient, out)
-    assert out[0, LIT] == pytest.approx(3 / 7)
+    assert out[0, Attribute.LIT] == pytest.approx(3 / 7)
 
 
 def test_hollows_are_darker_in_every_colour() -> None:
     hollow, bare = light(openness=0.2), light()
-    assert (hollow[:, RED:BLUE + 1] < bare[:, RED:BLUE + 1]).all()
-    assert hollow[:, OPEN] == pytest.approx(0.2 / (1 - BOUNCE * 0.8))
-    assert np.array_equal(hollow[:, NX:NX + 3], bare[:, NX:NX + 3])
+    assert (hollow[:, Attribute.RED:Attribute.BLUE + 1] < bare[:, Attribute.RED:Attribute.BLUE + 1]).all()
+    assert hollow[:, Attribute.OPEN] == pytest.approx(0.2 / (1 - BOUNCE * 0.8))
+    assert np.array_equal(hollow[:, Attribute.NX:Attribute.NX + 3], bare[:, Attribute.NX:Attribute.NX + 3])
 
 
 def test_skin_lights_its_own_hollows_and_cloth_does_not() -> None:
     skin, shirt = (light(kind=kind, openness=0.2) for kind in (SKIN, CLOTH))
-    assert (shirt[:, OPEN] == np.float32(0.2)).all()
-    assert (skin[:, OPEN] > shirt[:, OPEN]).all()
+    assert (shirt[:, Attribute.OPEN] == np.float32(0.2)).all()
+    assert (skin[:, Attribute.OPEN] > shirt[:, Attribute.OPEN]).all()
     for ridge in (1.0, 1.1):
-        assert light(openness=ridge)[:, OPEN] == pytest.approx(ridge)
+        assert light(openness=ridge)[:, Attribute.OPEN] == pytest.approx(ridge)
 
 
 def test_skin_reddens_where_the_key_light_grazes_it() -> None:
@@ -299,29 +280,29 @@ def test_skin_reddens_where_the_key_light_grazes_it() -> None:
     beside = np.cross(key, [0, 1, 0])
     grazed = (beside / np.linalg.norm(beside) - 0.1 * key).astype(np.float32)[None]
     skin, shirt = (light(kind=kind, normals=grazed)[0] for kind in (SKIN, CLOTH))
-    assert skin[RED] / skin[BLUE] > 1.05 * shirt[RED] / shirt[BLUE]
+    assert skin[Attribute.RED] / skin[Attribute.BLUE] > 1.05 * shirt[Attribute.RED] / shirt[Attribute.BLUE]
 
 
 def test_ambient_light_comes_from_everywhere_and_more_from_above() -> None:
     dark = np.zeros((4, 3), np.float32)
     up_and_down = np.array([[0, 1, 0], [0, 0, 1], [0, 0, -1], [0, -1, 0]], np.float32)
-    around = light(colours=dark, normals=up_and_down)[:, RED:BLUE + 1]
+    around = light(colours=dark, normals=up_and_down)[:, Attribute.RED:Attribute.BLUE + 1]
     assert (around > 0).all()
     assert around[1] == pytest.approx(around[2])
     assert (around[0] > around[1]).all()
     assert (around[1] > around[3]).all()
-    twice = light(colours=dark, normals=up_and_down, ambient=2 * LAMPS.ambient)[:, RED:BLUE + 1]
+    twice = light(colours=dark, normals=up_and_down, ambient=2 * LAMPS.ambient)[:, Attribute.RED:Attribute.BLUE + 1]
     assert twice == pytest.approx(2 * around)
-    assert not light(colours=dark, ambient=np.zeros(3, np.float32))[:, RED:BLUE + 1].any()
+    assert not light(colours=dark, ambient=np.zeros(3, np.float32))[:, Attribute.RED:Attribute.BLUE + 1].any()
 
 
 def test_lamps_of_twice_the_colour_give_twice_the_light() -> None:
-    once, twice = (light(colours=factor * LAMPS.colours, ambient=factor * LAMPS.ambient)[:, RED:BLUE + 1]
-                   for factor in (1, 2))
+    once, twice = (light(colours=factor * LAMPS.colours, ambient=factor * LAMPS.ambient)
+                   [:, Attribute.RED:Attribute.BLUE + 1] for factor in (1, 2))
     assert twice == pytest.approx(2 * once)
 
 
 def test_hair_keeps_ambient_light_alone_for_its_strands_meet_the_lamps_themselves() -> None:
     lit, unlit = (light(kind=HAIR, colours=colours) for colours in (LAMPS.colours, 0 * LAMPS.colours))
     assert np.array_equal(lit, unlit)
-    assert (lit[:, LIT] == 1).all()
+    assert (lit[:, Attribute.LIT] == 1).all()

@@ -1,34 +1,33 @@
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facenn.engine import brows, canvas, shading
+from facenn.engine import shading
 from facenn.engine.camera import STUDIO, lights
-from facenn.engine.looks import LABELS
-from facenn.engine.rasterizer import (
-    ATTRIBUTES,
-    BLUE,
-    CLOTH,
-    EYE,
-    FACE_X,
-    FACE_Y,
-    GREEN,
-    HAIR,
-    LASH,
-    MOUTH,
-    NZ,
-    OPEN,
-    RED,
-    SKIN,
-    U,
-    V,
+from facenn.engine.layout import (
+    BROW_ACROSS_RANGE,
+    BROW_ALONG_LOW,
+    BROW_ALONG_RANGE,
+    CANVAS_FRAME,
+    FIRST_ZONE,
+    HAIRLINE_RANGE,
+    LABELS,
+    ZONES,
+    Attribute,
+    Canvas,
+    Colour,
+    Material,
+    Strength,
+    Texture,
 )
+from facenn.engine.rasterizer import ATTRIBUTES
 from facenn.engine.renderer import Render
 from facenn.engine.shading import resolve
-from facenn.engine.wrinkles import ZONES
 
+SKIN, EYE, MOUTH, CLOTH, HAIR, LASH = Material
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -37,33 +36,33 @@ TEXELS = 8
 OTHER_SKIN = 6  # a triangle of skin elsewhere on the texture
 AHEAD = (0.0, 0.0, 1.0)
 LAMPS = lights(STUDIO)
-BROW_PLACE = (0.5, (7.525 - canvas.LOW) / (canvas.HIGH - canvas.LOW))
+BROW_PLACE = (0.5, (7.525 - CANVAS_FRAME.low) / CANVAS_FRAME.height)
 """Place on the face canvas in the middle of the brow map."""
 
 
 def bare_skin() -> Bytes:
-    texture = np.zeros((TEXELS, TEXELS, 16), np.uint8)
-    texture[..., [shading.MOTTLE, shading.FLUSH, shading.PORES_X, shading.PORES_Y]] = 128
-    texture[..., shading.LABEL] = LABELS.index("skin")
+    texture = np.zeros((TEXELS, TEXELS, len(Texture)), np.uint8)
+    texture[..., [Texture.MOTTLE, Texture.FLUSH, Texture.PORES_X, Texture.PORES_Y]] = 128
+    texture[..., Texture.LABEL] = LABELS.index("skin")
     return texture
 
 
 def bare_canvas() -> Bytes:
-    face = np.zeros((4, 4, canvas.CHANNELS), np.uint8)
-    face[..., [canvas.LEAN_X, canvas.LEAN_Y]] = 128
+    face = np.zeros((4, 4, len(Canvas)), np.uint8)
+    face[..., [Canvas.LEAN_X, Canvas.LEAN_Y]] = 128
     return face
 
 
 def brow_of(*, hairs: float, along: float = 0.5, across: float = 0.0) -> Bytes:
     """A brow map that is the same everywhere, in its own units."""
-    place = (hairs, (along - brows.ALONG_LOW) / brows.ALONG_RANGE, across / brows.ACROSS_RANGE)
+    place = (hairs, (along - BROW_ALONG_LOW) / BROW_ALONG_RANGE, across / BROW_ACROSS_RANGE)
     return np.tile((255 * np.array(place)).round().astype(np.uint8), (4, 4, 1))
 
 
-NO_BROW = brow_of(hairs=0, across=brows.ACROSS_RANGE)
+NO_BROW = brow_of(hairs=0, across=BROW_ACROSS_RANGE)
 
 
-def shade(kinds: list[int], *, texture: Bytes | None = None, face: Bytes | None = None, brow: Bytes = NO_BROW,
+def shade(kinds: Sequence[int], *, texture: Bytes | None = None, face: Bytes | None = None, brow: Bytes = NO_BROW,
           colours: Floats | None = None, strengths: Floats | None = None, light: float = 0.5,
           gaze: tuple[float, float, float] = AHEAD, sample_size: float = 1.0) -> Render:
     """Pixels of four samples that show triangles of these materials, -1 for the background, row by row.
@@ -72,22 +71,23 @@ def shade(kinds: list[int], *, texture: Bytes | None = None, face: Bytes | None 
     """
     triangles = np.arange(21, dtype=np.int32).reshape(7, 3)
     attributes = np.zeros((21, ATTRIBUTES), np.float32)
-    attributes[:, [U, V]], attributes[:, [RED, GREEN, BLUE]] = 0.5, light
-    attributes[3 * OTHER_SKIN:, [U, V]] = 0.95
-    attributes[:, [NZ, OPEN]] = 1
-    attributes[:, [FACE_X, FACE_Y]] = BROW_PLACE
-    attributes[3 * EYE:3 * EYE + 3, [FACE_X, FACE_Y, V]] = gaze
+    attributes[:, [Attribute.U, Attribute.V]] = 0.5
+    attributes[:, [Attribute.RED, Attribute.GREEN, Attribute.BLUE]] = light
+    attributes[3 * OTHER_SKIN:, [Attribute.U, Attribute.V]] = 0.95
+    attributes[:, [Attribute.NZ, Attribute.OPEN]] = 1
+    attributes[:, [Attribute.FACE_X, Attribute.FACE_Y]] = BROW_PLACE
+    attributes[3 * EYE:3 * EYE + 3, [Attribute.FACE_X, Attribute.FACE_Y, Attribute.V]] = gaze
     side = round(len(kinds) ** 0.5)
     hits, weights = np.array(kinds, np.int32).reshape(side, side), np.full((side, side), 1 / 3, np.float32)
     if colours is None:
-        colours = np.full((shading.COLOURS, 3), 0.2, np.float32)
+        colours = np.full((len(Colour), 3), 0.2, np.float32)
     if strengths is None:
         strengths = strength()
     render = Render(np.zeros((side // 2, side // 2, 3), np.uint8), np.zeros((side // 2, side // 2), np.uint8))
-    resolve(hits, weights, weights.copy(), triangles, np.array([*range(6), SKIN], np.int32), attributes,
+    resolve(hits, weights, weights.copy(), triangles, np.array([*Material, SKIN], np.int32), attributes,
             bare_skin() if texture is None else texture, bare_canvas() if face is None else face, brow,
             np.full((4, 4, 2), 128, np.uint8), colours, strengths, LAMPS.directions, LAMPS.colours,
-            shading.TONE_CURVE, shading.LABEL_OF_MATERIAL, np.float32(0.1), np.float32(sample_size),
+            shading.TONE_CURVE, shading.LABELS_OF_MATERIALS, np.float32(0.1), np.float32(sample_size),
             np.full((side // 2, side // 2, 3), WALL, np.uint8), render.picture, render.labels)
     return render
 
@@ -105,10 +105,10 @@ def tone(light: float) -> float:
 
 
 def strength(**entries: float) -> Floats:
-    """Strengths of the look by the names of the entries in ``shading``; 0 where not named."""
-    strengths = np.zeros(shading.STRENGTHS, np.float32)
+    """Strengths of the look by the names of ``Strength``; 0 where not named."""
+    strengths = np.zeros(len(Strength), np.float32)
     for name, value in entries.items():
-        strengths[getattr(shading, name)] = value
+        strengths[Strength[name]] = value
     return strengths
 
 
@@ -156,15 +156,15 @@ def test_label_is_what_most_samples_show(kinds: list[int], label: str) -> None:
 @pytest.mark.parametrize("label", ["nose", "upper lip", "lower lip", "ear", "neck"])
 def test_skin_reads_its_label_from_the_texture(label: str) -> None:
     texture = bare_skin()
-    texture[..., shading.LABEL] = LABELS.index(label)
+    texture[..., Texture.LABEL] = LABELS.index(label)
     assert label_of(shade([SKIN] * 4, texture=texture)) == label
 
 
 def test_label_is_not_averaged_over_a_seam_of_the_texture() -> None:
     texture = bare_skin()
-    texture[..., shading.LABEL] = LABELS.index("neck")  # what lies between the two places
-    texture[TEXELS // 2 - 1:TEXELS // 2 + 1, TEXELS // 2 - 1:TEXELS // 2 + 1, shading.LABEL] = LABELS.index("nose")
-    texture[0, -1, shading.LABEL] = LABELS.index("ear")
+    texture[..., Texture.LABEL] = LABELS.index("neck")  # what lies between the two places
+    texture[TEXELS // 2 - 1:TEXELS // 2 + 1, TEXELS // 2 - 1:TEXELS // 2 + 1, Texture.LABEL] = LABELS.index("nose")
+    texture[0, -1, Texture.LABEL] = LABELS.index("ear")
     assert label_of(shade([SKIN] * 4, texture=texture)) == "nose"
     assert label_of(shade([OTHER_SKIN] * 4, texture=texture)) == "ear"
     assert label_of(shade([SKIN, OTHER_SKIN, OTHER_SKIN, OTHER_SKIN], texture=texture)) == "nose"
@@ -188,8 +188,8 @@ def test_brow_reaches_as_far_as_its_slider_says(name: str, place: Bytes) -> None
 
 
 def test_brow_hides_the_skin_and_darkens_with_its_depth() -> None:
-    colours, hairs = np.full((shading.COLOURS, 3), 0.5, np.float32), brow_of(hairs=1)
-    colours[shading.BROW_COLOUR] = 0.1
+    colours, hairs = np.full((len(Colour), 3), 0.5, np.float32), brow_of(hairs=1)
+    colours[Colour.BROW] = 0.1
     levels = [colour_of(shade([SKIN] * 4, brow=brow, colours=colours,
                               strengths=strength(BROW_DENSITY=1, BROW_DEPTH=depth, BROW_THICKNESS=1, BROW_LENGTH=1)))[0]
               for brow, depth in ((NO_BROW, 0), (hairs, 0), (hairs, 0.5), (hairs, 1))]
@@ -199,12 +199,12 @@ def test_brow_hides_the_skin_and_darkens_with_its_depth() -> None:
 
 def test_thin_beards_show_the_skin_between_their_hairs() -> None:
     colours, texture = contrasting(), bare_skin()
-    texture[..., shading.CHIN] = 255
+    texture[..., Texture.CHIN] = 255
 
     def light(strand: int, density: float) -> float:
-        texture[..., shading.STRANDS] = strand
+        texture[..., Texture.STRANDS] = strand
         return colour_of(shade([SKIN] * 4, texture=texture, colours=colours,
-                               strengths=strength(CHIN_STRENGTH=density)))[0]
+                               strengths=strength(CHIN=density)))[0]
 
     apart = [light(0, density) - light(255, density) for density in (0.0, 0.3, 1.0)]
     assert apart[1] > 2 * max(abs(apart[0]), abs(apart[2]))
@@ -212,72 +212,72 @@ def test_thin_beards_show_the_skin_between_their_hairs() -> None:
 
 
 @pytest.mark.parametrize(("where", "entry", "dark"), [
-    ("CHIN", "CHIN_STRENGTH", 0.5), ("SCALP", "SCALP_STRENGTH", 0.5), ("CHIN", "STUBBLE_STRENGTH", 0.85)])
+    ("CHIN", "CHIN", 0.5), ("SCALP", "SCALP", 0.5), ("CHIN", "STUBBLE", 0.85)])
 def test_short_white_hair_is_light_and_short_dark_hair_dark(where: str, entry: str, dark: float) -> None:
     """What the light of fair hair passes on reaches its depth, that of dark hair does not."""
     texture, levels = bare_skin(), {}
-    texture[..., getattr(shading, where)] = 255
+    texture[..., Texture[where]] = 255
     for hair in (0.02, 0.45):
-        colours = np.full((shading.COLOURS, 3), 0.3, np.float32)
-        colours[shading.HAIR_COLOUR] = hair
+        colours = np.full((len(Colour), 3), 0.3, np.float32)
+        colours[Colour.HAIR] = hair
         levels[hair] = colour_of(shade([SKIN] * 4, texture=texture, colours=colours,
                                        strengths=strength(**{entry: 1.0})))[1]
-    skin = colour_of(shade([SKIN] * 4, colours=np.full((shading.COLOURS, 3), 0.3, np.float32)))[1]
+    skin = colour_of(shade([SKIN] * 4, colours=np.full((len(Colour), 3), 0.3, np.float32)))[1]
     assert levels[0.02] < dark * skin
     assert levels[0.45] > 0.85 * skin
 
 
 def test_shorn_scalps_shine_less_than_bare_ones() -> None:
     scalp = bare_skin()
-    scalp[..., shading.SCALP] = scalp[..., shading.GLOSS] = 255
-    colours = np.full((shading.COLOURS, 3), 0.0, np.float32)  # what is seen is the shine alone
+    scalp[..., Texture.SCALP] = scalp[..., Texture.GLOSS] = 255
+    colours = np.full((len(Colour), 3), 0.0, np.float32)  # what is seen is the shine alone
     bare, shorn = (colour_of(shade([SKIN] * 4, texture=scalp, colours=colours,
-                                   strengths=strength(OIL=1, SCALP_STRENGTH=hairy)))[1] for hairy in (0.0, 0.9))
+                                   strengths=strength(OIL=1, SCALP=hairy)))[1] for hairy in (0.0, 0.9))
     assert 0 < shorn < bare
 
 
 def test_scalp_is_hair_only_where_hair_is_painted_on_it() -> None:
     scalp = bare_skin()
-    scalp[..., [shading.SCALP, shading.RECEDED]] = 255
-    assert label_of(shade([SKIN] * 4, texture=scalp, strengths=strength(SCALP_STRENGTH=0.9))) == "hair"
+    scalp[..., [Texture.SCALP, Texture.RECEDED]] = 255
+    assert label_of(shade([SKIN] * 4, texture=scalp, strengths=strength(SCALP=0.9))) == "hair"
     assert label_of(shade([SKIN] * 4, texture=scalp)) == "skin"
-    assert label_of(shade([SKIN] * 4, strengths=strength(SCALP_STRENGTH=0.9))) == "skin"
-    scalp[..., shading.LABEL] = LABELS.index("ear")
-    assert label_of(shade([SKIN] * 4, texture=scalp, strengths=strength(SCALP_STRENGTH=0.9))) == "ear"
+    assert label_of(shade([SKIN] * 4, strengths=strength(SCALP=0.9))) == "skin"
+    scalp[..., Texture.LABEL] = LABELS.index("ear")
+    assert label_of(shade([SKIN] * 4, texture=scalp, strengths=strength(SCALP=0.9))) == "ear"
 
 
 def degrees(above: float) -> int:
     """A texel this far above the hairline."""
-    return round(128 + 127 * above / shading.HAIRLINE_RANGE)
+    return round(128 + 127 * above / HAIRLINE_RANGE)
 
 
 @pytest.mark.parametrize(("hairline", "expected"), [(-8, "hair"), (0, "hair"), (8, "skin")])
 def test_hairline_moves_by_degrees(hairline: float, expected: str) -> None:
     texture = bare_skin()
-    texture[..., shading.SCALP] = degrees(4)
-    strengths = strength(SCALP_STRENGTH=0.9, HAIRLINE=hairline)
+    texture[..., Texture.SCALP] = degrees(4)
+    strengths = strength(SCALP=0.9, HAIRLINE=hairline)
     assert label_of(shade([SKIN] * 4, texture=texture, strengths=strengths)) == expected
 
 
 def test_receding_hair_has_a_hairline_of_its_own() -> None:
     texture = bare_skin()
-    texture[..., shading.SCALP], texture[..., shading.RECEDED] = degrees(10), degrees(-10)
-    assert label_of(shade([SKIN] * 4, texture=texture, strengths=strength(SCALP_STRENGTH=0.9))) == "hair"
-    assert label_of(shade([SKIN] * 4, texture=texture, strengths=strength(SCALP_STRENGTH=0.9, RECESSION=1))) == "skin"
+    texture[..., Texture.SCALP], texture[..., Texture.RECEDED] = degrees(10), degrees(-10)
+    assert label_of(shade([SKIN] * 4, texture=texture, strengths=strength(SCALP=0.9))) == "hair"
+    assert label_of(shade([SKIN] * 4, texture=texture, strengths=strength(SCALP=0.9, RECESSION=1))) == "skin"
 
 
 @pytest.mark.parametrize(("recession", "expected"), [(-0.3, "hair"), (0, "skin"), (0.3, "skin")])
 def test_rounder_temples_have_a_lower_hairline(recession: float, expected: str) -> None:
     texture = bare_skin()
-    texture[..., shading.SCALP], texture[..., shading.RECEDED] = degrees(-4), degrees(-24)
-    strengths = strength(SCALP_STRENGTH=0.9, RECESSION=recession)
+    texture[..., Texture.SCALP], texture[..., Texture.RECEDED] = degrees(-4), degrees(-24)
+    strengths = strength(SCALP=0.9, RECESSION=recession)
     assert label_of(shade([SKIN] * 4, texture=texture, strengths=strengths)) == expected
 
 
 def test_painted_hair_follows_rounder_temples() -> None:
     texture = bare_skin()
-    texture[..., shading.SCALP], texture[..., shading.RECEDED] = degrees(-4), degrees(-24)
-    bare, haired = (colour_of(shade([SKIN] * 4, texture=texture, strengths=strength(SCALP_STRENGTH=1, RECESSION=r)))
+    texture[..., Texture.SCALP], texture[..., Texture.RECEDED] = degrees(-4), degrees(-24)
+    bare, haired = (colour_of(shade([SKIN] * 4, texture=texture, strengths=strength(SCALP=1, RECESSION=r)))
                     for r in (0, -0.5))
     assert all(h < 0.8 * b for h, b in zip(haired, bare, strict=True))
 
@@ -291,10 +291,10 @@ def test_more_light_makes_every_material_brighter(kind: int) -> None:
 def test_lips_of_dark_skin_are_hardly_redder_than_it() -> None:
     def green_left(light: float) -> float:
         """How much of the green of skin of a tone is left on lips, beside how much of the red."""
-        colours = np.full((shading.COLOURS, 3), light, np.float32)
+        colours = np.full((len(Colour), 3), light, np.float32)
         texture = bare_skin()
         skin = colour_of(shade([SKIN] * 4, texture=texture, colours=colours))
-        texture[..., shading.LIPS] = 255
+        texture[..., Texture.LIPS] = 255
         lips = colour_of(shade([SKIN] * 4, texture=texture, colours=colours))
         return (lips[1] / skin[1]) / (lips[0] / skin[0])
 
@@ -302,11 +302,11 @@ def test_lips_of_dark_skin_are_hardly_redder_than_it() -> None:
     assert green_left(0.3) < 0.88
 
 
-@pytest.mark.parametrize(("kind", "row"), [(SKIN, shading.TONE), (CLOTH, shading.CLOTH_COLOUR),
-                                           (HAIR, shading.HAIR_COLOUR), (LASH, shading.HAIR_COLOUR)])
+@pytest.mark.parametrize(("kind", "row"), [(SKIN, Colour.SKIN), (CLOTH, Colour.CLOTH),
+                                           (HAIR, Colour.HAIR), (LASH, Colour.HAIR)])
 def test_material_takes_its_colour_from_its_row_alone(kind: int, row: int) -> None:
-    plain = np.full((shading.COLOURS, 3), 0.2, np.float32)
-    for changed in range(shading.COLOURS):
+    plain = np.full((len(Colour), 3), 0.2, np.float32)
+    for changed in range(len(Colour)):
         colours = plain.copy()
         colours[changed, 0] = 0.6
         differs = colour_of(shade([kind] * 4, colours=colours)) != colour_of(shade([kind] * 4, colours=plain))
@@ -319,14 +319,14 @@ def looking(angle: float) -> tuple[float, float, float]:
 
 
 @pytest.mark.parametrize(("angle", "rows"), [
-    (0.0, set()), (0.22, {shading.IRIS_OUTER, shading.IRIS_INNER}), (0.372, {shading.IRIS_OUTER}),
-    (0.8, {shading.SCLERA}),
+    (0.0, set()), (0.22, {Colour.IRIS_OUTER, Colour.IRIS_INNER}), (0.372, {Colour.IRIS_OUTER}),
+    (0.8, {Colour.SCLERA}),
 ])
 def test_eye_has_pupil_iris_and_white_by_the_angle_from_its_own_axis(angle: float, rows: set[int]) -> None:
-    plain = np.full((shading.COLOURS, 3), 0.2, np.float32)
+    plain = np.full((len(Colour), 3), 0.2, np.float32)
     known = colour_of(shade([EYE] * 4, colours=plain, gaze=looking(angle), strengths=strength(IRIS_SIZE=0.5)))
     found = set()
-    for row in range(shading.COLOURS):
+    for row in range(len(Colour)):
         colours = plain.copy()
         colours[row] = 0.9
         drawn = shade([EYE] * 4, colours=colours, gaze=looking(angle), strengths=strength(IRIS_SIZE=0.5))
@@ -336,8 +336,8 @@ def test_eye_has_pupil_iris_and_white_by_the_angle_from_its_own_axis(angle: floa
 
 
 def test_larger_iris_reaches_further_over_the_white() -> None:
-    colours = np.full((shading.COLOURS, 3), 0.05, np.float32)
-    colours[shading.SCLERA] = 0.5
+    colours = np.full((len(Colour), 3), 0.05, np.float32)
+    colours[Colour.SCLERA] = 0.5
     small, large = (colour_of(shade([EYE] * 4, colours=colours, gaze=looking(0.42), strengths=strength(IRIS_SIZE=s)))
                     for s in (0, 1))
     assert max(large) < 0.7 * min(small)
@@ -354,33 +354,33 @@ def test_lid_and_lip_shade_what_lies_below_them(kind: int) -> None:
 
 def test_lashes_shade_the_ball_below_them() -> None:
     kinds = [SKIN] * 8 + [EYE] * 8
-    bare, fringed = (shade(kinds, gaze=looking(0.8), sample_size=0.005, strengths=strength(LASH_STRENGTH=s)).picture[1]
+    bare, fringed = (shade(kinds, gaze=looking(0.8), sample_size=0.005, strengths=strength(LASHES=s)).picture[1]
                      for s in (0, 1))
     assert fringed.mean() < 0.8 * bare.mean()
 
 
 ON_TEXTURE = [
-    ("LIPS", "LIP_STRENGTH"), ("LIPS", "LIP_TONE"), ("LIPS", "LIP_GLOSS"), ("FLUSH", "FLUSH_STRENGTH"),
-    ("MOTTLE", "MOTTLE_STRENGTH"), ("PORES_X", "PORE_STRENGTH"), ("PORES_Y", "PORE_STRENGTH"),
-    *product(("JAW", "CHIN", "MOUSTACHE"), ["STUBBLE_STRENGTH"]), ("JAW", "JAW_STRENGTH"), ("CHIN", "CHIN_STRENGTH"),
-    ("MOUSTACHE", "MOUSTACHE_STRENGTH"), ("SCALP", "SCALP_STRENGTH"),
+    ("LIPS", "LIPSTICK"), ("LIPS", "LIP_TONE"), ("LIPS", "LIP_GLOSS"), ("FLUSH", "FLUSH"),
+    ("MOTTLE", "MOTTLE"), ("PORES_X", "PORES"), ("PORES_Y", "PORES"),
+    *product(("JAW", "CHIN", "MOUSTACHE"), ["STUBBLE"]), ("JAW", "JAW"), ("CHIN", "CHIN"),
+    ("MOUSTACHE", "MOUSTACHE"), ("SCALP", "SCALP"),
 ]
-ON_CANVAS = [("BLUSH", "BLUSH_STRENGTH"), ("EYE_SHADOW", "SHADOW_STRENGTH"), ("LINER", "LINER_STRENGTH"),
-             ("LINER", "LASH_STRENGTH"), ("FRECKLES", "FRECKLE_STRENGTH"), ("MOLES", "MOLE_STRENGTH"),
-             ("CIRCLES", "CIRCLE_STRENGTH")]
+ON_CANVAS = [("BLUSH", "BLUSH"), ("EYE_SHADOW", "EYE_SHADOW"), ("LINER", "LINER"),
+             ("LINER", "LASHES"), ("FRECKLES", "FRECKLES"), ("MOLES", "MOLES"),
+             ("CIRCLES", "CIRCLES")]
 
 
 def contrasting() -> Floats:
     """Pale skin, everything else dark."""
-    colours = np.full((shading.COLOURS, 3), 0.05, np.float32)
-    colours[shading.TONE] = 0.5
+    colours = np.full((len(Colour), 3), 0.05, np.float32)
+    colours[Colour.SKIN] = 0.5
     return colours
 
 
 @pytest.mark.parametrize(("channel", "entry"), ON_TEXTURE)
 def test_paint_shows_only_where_its_channel_of_the_texture_is_painted(channel: str, entry: str) -> None:
     painted, colours = bare_skin(), contrasting()
-    painted[..., getattr(shading, channel)] = 255
+    painted[..., Texture[channel]] = 255
     with_paint, without = (colour_of(shade([SKIN] * 4, texture=painted, colours=colours, strengths=strengths))
                            for strengths in (strength(**{entry: 1.0}), strength()))
     assert with_paint != without
@@ -391,7 +391,7 @@ def test_paint_shows_only_where_its_channel_of_the_texture_is_painted(channel: s
 @pytest.mark.parametrize(("channel", "entry"), ON_CANVAS)
 def test_paint_shows_only_where_its_channel_of_the_canvas_is_painted(channel: str, entry: str) -> None:
     painted, colours = bare_canvas(), contrasting()
-    painted[..., [getattr(canvas, channel), canvas.PAINTED]] = 255
+    painted[..., [Canvas[channel], Canvas.PAINTED]] = 255
     with_paint, without = (colour_of(shade([SKIN] * 4, face=painted, colours=colours, strengths=strengths))
                            for strengths in (strength(**{entry: 1.0}), strength()))
     assert with_paint != without
@@ -402,12 +402,12 @@ def test_paint_shows_only_where_its_channel_of_the_canvas_is_painted(channel: st
 @pytest.mark.parametrize("zone", range(len(ZONES)))
 def test_lines_of_a_zone_deepen_with_the_strength_of_that_zone_alone(zone: int) -> None:
     face = bare_canvas()
-    face[..., [canvas.GROOVE, canvas.PAINTED]] = 255
-    face[..., canvas.ZONE] = zone + 1
+    face[..., [Canvas.GROOVE, Canvas.PAINTED]] = 255
+    face[..., Canvas.ZONE] = zone + 1
     smooth = colour_of(shade([SKIN] * 4, face=face))
     for other in range(len(ZONES)):
         strengths = strength()
-        strengths[shading.FIRST_ZONE + other] = 1
+        strengths[FIRST_ZONE + other] = 1
         lined = colour_of(shade([SKIN] * 4, face=face, strengths=strengths))
         assert (lined[0] < smooth[0]) == (lined != smooth) == (other == zone)
 
@@ -417,9 +417,9 @@ def test_relief_is_lit_from_above() -> None:
     levels = []
     for lean in (0, 128, 255):
         face = bare_canvas()
-        face[..., canvas.LEAN_Y], face[..., canvas.ZONE], face[..., canvas.PAINTED] = lean, 1, 255
+        face[..., Canvas.LEAN_Y], face[..., Canvas.ZONE], face[..., Canvas.PAINTED] = lean, 1, 255
         strengths = strength()
-        strengths[shading.FIRST_ZONE] = 0.5
+        strengths[FIRST_ZONE] = 0.5
         levels.append(colour_of(shade([SKIN] * 4, face=face, strengths=strengths))[1])
     assert levels[0] < levels[1] < levels[2]
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facenn.engine.wrinkles import ZONES, relief
+from facenn.engine.layout import ZONES
+from facenn.engine.wrinkles import relief
 
 LEFT, BOTTOM, SCALE = -0.8, 6.0, 200
 SHAPE = (round(2.2 * SCALE), round(1.6 * SCALE))

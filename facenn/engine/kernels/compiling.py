@@ -11,11 +11,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import numba as nb
 
 from facenn.engine.digest import ROOM, engine_digest
+
+config: Any = nb.config  # which gets its settings from the environment
 
 PREFIX = "facenn-kernels-"
 P = ParamSpec("P")
@@ -30,13 +32,13 @@ def kernel(*, error_model: Literal["python", "numpy"] = "python") -> Callable[[C
     """
     def compiled(function: Callable[P, R]) -> Callable[P, R]:
         folder = kernel_folder()
-        before = nb.config.CACHE_DIR
-        nb.config.CACHE_DIR = str(folder or before)
+        before = config.CACHE_DIR
+        config.CACHE_DIR = str(folder or before)
         try:
             result: Callable[P, R] = nb.njit(error_model=error_model, cache=folder is not None)(function)
             return result
         finally:
-            nb.config.CACHE_DIR = before  # other users of numba keep their own folder
+            config.CACHE_DIR = before  # other users of numba keep their own folder
 
     return compiled
 
@@ -57,7 +59,7 @@ def kernel_folder() -> Path | None:
 def _folders(beside_code: Path) -> Iterator[Path]:
     """What to try: below the user's folder for numba if there is one, else beside the code, of the user, of all."""
     name = f"{PREFIX}{engine_digest()}"
-    yield (Path(nb.config.CACHE_DIR) if nb.config.CACHE_DIR else beside_code) / name
+    yield (Path(config.CACHE_DIR) if config.CACHE_DIR else beside_code) / name
     of_user, home = Path(os.environ.get("XDG_CACHE_HOME", "")), Path("~").expanduser()
     if of_user.is_absolute():
         yield of_user / "facenn" / name

@@ -16,16 +16,17 @@ from facenn.engine.kernels.compiling import kernel, kernel_folder
 PACKAGE = Path(compiling.__file__).parents[2]
 DRAWING = """
 import numpy as np
-from facenn.engine import brows, canvas, shading
+from facenn.engine import shading
+from facenn.engine.layout import Attribute, Brow, Canvas, Strength, Texture
 table = np.zeros(shading.ROWS * shading.LANES, np.float32)
-for row, places in ((shading.FACE_X, np.linspace(0.1, 0.9, shading.LANES)), (shading.FACE_Y, 0.69)):
+for row, places in ((Attribute.FACE_X, np.linspace(0.1, 0.9, shading.LANES)), (Attribute.FACE_Y, 0.69)):
     table[row * shading.LANES:(row + 1) * shading.LANES] = places
 style = np.full((8, 8, 3), 60, np.uint8)
-style[..., brows.ALONG] = 128
-strengths = np.full(shading.STRENGTHS, 0.5, np.float32)
-shading._look_up_skin(table, shading.LANES, np.zeros((8, 8, 16), np.uint8),
-                      np.zeros((8, 8, canvas.CHANNELS), np.uint8), style, strengths, np.zeros(shading.LANES, np.uint8))
-cover = table[shading.COVER * shading.LANES:(shading.COVER + 1) * shading.LANES]
+style[..., Brow.ALONG] = 128
+strengths = np.full(len(Strength), 0.5, np.float32)
+shading._look_up_skin(table, shading.LANES, np.zeros((8, 8, len(Texture)), np.uint8),
+                      np.zeros((8, 8, len(Canvas)), np.uint8), style, strengths, np.zeros(shading.LANES, np.uint8))
+cover = table[shading.Row.COVER * shading.LANES:(shading.Row.COVER + 1) * shading.LANES]
 assert cover.any()
 print(cover.tolist())
 """
@@ -54,9 +55,9 @@ def draw(tmp_path: Path) -> Callable[[str], str]:
 
 def test_an_edit_of_another_file_reaches_the_kernels(draw: Callable[[str], str], tmp_path: Path) -> None:
     before = draw("kept")
-    source = tmp_path / "copy" / "facenn" / "engine" / "brows.py"
+    source = tmp_path / "copy" / "facenn" / "engine" / "layout.py"
     text = source.read_text(encoding="utf-8")
-    edited = text.replace("INNER, TAIL = 0.10, 0.58", "INNER, TAIL = 0.20, 0.48")
+    edited = text.replace("low=7.25, high=7.80", "low=7.20, high=7.85")
     assert edited != text
     source.write_text(edited, encoding="utf-8")
     after = draw("kept")
@@ -121,5 +122,5 @@ def test_kernels_of_earlier_code_are_removed_beside_it_alone(monkeypatch: pytest
 def test_other_users_of_numba_keep_their_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(nb.config, "CACHE_DIR", str(tmp_path))
     doubled = kernel(error_model="numpy")(lambda x: 2 * x)
-    assert str(tmp_path) == nb.config.CACHE_DIR
+    assert str(tmp_path) == compiling.config.CACHE_DIR
     assert doubled(3) == 6
