@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facenn.engine.mesh import smoothstep
-from facenn.engine.sliders import EXPRESSIONS
+from facenn.engine.head.mesh import smoothstep
+from facenn.engine.head.sliders import EXPRESSIONS
 from facenn.errors import ConfigError
 
 Matrix = NDArray[np.float32]
@@ -27,7 +27,7 @@ class Conditions:
         yaw: degrees by which the head turns to the picture's right, -30..30.
         pitch: degrees by which it looks down.
         roll: degrees by which it leans clockwise.
-        expression: (name, 0..1) of ``facenn.engine.sliders.EXPRESSIONS``.
+        expression: (name, 0..1) of ``facenn.engine.head.sliders.EXPRESSIONS``.
         light_yaw: degrees by which all lights move to the picture's right.
         light_pitch: degrees by which they move up.
         light: RGB factor of all lights.

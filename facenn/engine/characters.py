@@ -6,15 +6,31 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facenn.engine.brows import BROW_STYLES
-from facenn.engine.hair_styles import HAIR_STYLES
+from facenn.engine.hair.styles import HAIR_STYLES
+from facenn.engine.head.sliders import ANCESTRIES, SHAPE_SLIDERS
 from facenn.engine.layout import FIRST_ZONE, ZONES, Colour, Strength
-from facenn.engine.looks import Look
-from facenn.engine.sliders import ANCESTRIES, SHAPE_SLIDERS
+from facenn.engine.skin.brows import BROW_STYLES
 from facenn.errors import ConfigError
 from facenn.schema import Choice, ParameterSchema, Slider
 
 Named = Mapping[str, float | str]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a head is coloured.
+
+    Attributes:
+        brow_style: key of ``facenn.engine.skin.brows.BROW_STYLES``.
+        hair_style: key of ``facenn.engine.hair.styles.HAIR_STYLES``.
+        colours: (rows, 3) linear RGB, rows ``facenn.engine.layout.Colour``.
+        strengths: (entries,) of ``facenn.engine.layout.Strength``.
+    """
+
+    brow_style: str
+    hair_style: str
+    colours: NDArray[np.float32]
+    strengths: NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,8 @@ class Strength(IntEnum):
 
 
 _LINES = "LINES_"
-ZONES: tuple[str, ...] = tuple(entry.name.removeprefix(_LINES).lower() for entry in Strength if entry.name.startswith(_LINES))
+ZONES: tuple[str, ...] = tuple(entry.name.removeprefix(_LINES).lower() for entry in Strength
+                               if entry.name.startswith(_LINES))
 """Zones of lines and folds of the face, in the order of their strengths."""
 FIRST_ZONE = len(Strength) - len(ZONES)
 """Entry of the strengths at which the zones begin."""

@@ -7,18 +7,18 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from facenn.engine import rasterizer, shading
 from facenn.engine.camera import FRAME, STUDIO, Conditions, camera, lights, turned
-from facenn.engine.canvas import on_canvas
-from facenn.engine.characters import character
-from facenn.engine.hair import grow
-from facenn.engine.hair_styles import HAIR_STYLES
-from facenn.engine.head import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
+from facenn.engine.characters import Look, character
+from facenn.engine.hair.growth import grow
+from facenn.engine.hair.strands import lash_texture, strand_texture
+from facenn.engine.hair.styles import HAIR_STYLES
+from facenn.engine.head.asset import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
+from facenn.engine.head.mesh import Points, smoothstep, surroundings, triangle_normals, weighted_sums
+from facenn.engine.kernels import raster, resolve
+from facenn.engine.kernels.raster import ATTRIBUTES, Floats
 from facenn.engine.layout import Attribute, Material, Strength
-from facenn.engine.looks import Look, SkinMaps
-from facenn.engine.mesh import Points, smoothstep, surroundings, triangle_normals, weighted_sums
-from facenn.engine.rasterizer import ATTRIBUTES, Floats
-from facenn.engine.strands import lash_texture, strand_texture
+from facenn.engine.skin.canvas import on_canvas
+from facenn.engine.skin.maps import SkinMaps
 
 SIDE = 512  # pixels of a picture, unless told otherwise
 SHADOW_SIDE = 384
@@ -263,28 +263,28 @@ class Engine:
         shown = scene.root_height >= look.strengths[Strength.HAIRLINE]
         triangles, material = scene.triangles[shown], scene.triangle_material[shown]
         screen, shadow_screen = np.empty_like(positions), np.empty_like(positions)
-        rasterizer.project(positions, view.view, f4(2 * self._side), screen)
+        raster.project(positions, view.view, f4(2 * self._side), screen)
         eyes = slice(scene.starts[-3], None)
         behind = np.empty_like(positions[eyes])
-        rasterizer.project(positions[eyes] - EYE_BEHIND, view.view, f4(2 * self._side), behind)
+        raster.project(positions[eyes] - EYE_BEHIND, view.view, f4(2 * self._side), behind)
         screen[eyes, 2] = behind[:, 2]
-        rasterizer.project(positions, view.light, f4(SHADOW_SIDE), shadow_screen)
-        shadow = np.full((SHADOW_SIDE, SHADOW_SIDE), rasterizer.FAR, f4)
-        rasterizer.depth_map(shadow_screen, triangles, material, shadow)
+        raster.project(positions, view.light, f4(SHADOW_SIDE), shadow_screen)
+        shadow = np.full((SHADOW_SIDE, SHADOW_SIDE), raster.FAR, f4)
+        raster.depth_map(shadow_screen, triangles, material, shadow)
         attributes = np.empty((len(positions), ATTRIBUTES), f4)
         attributes[:, Attribute.U:Attribute.V + 1] = scene.uv
         attributes[:, Attribute.FACE_X:Attribute.FACE_Y + 1] = scene.front
-        rasterizer.light_vertices(normals, occlusion, scene.vertex_material, shadow_screen, shadow, lamps.directions,
+        raster.light_vertices(normals, occlusion, scene.vertex_material, shadow_screen, shadow, lamps.directions,
                                   lamps.colours, lamps.ambient, attributes)
-        rasterizer.visibility(screen, triangles, material, attributes, self._strands, self._lashes,
+        raster.visibility(screen, triangles, material, attributes, self._strands, self._lashes,
                               look.strengths[Strength.LASHES], self._triangle, self._weights[0],
                               self._weights[1], self._depth)
         picture = np.empty((self._side, self._side, 3), np.uint8)
         labels = np.empty((self._side, self._side), np.uint8)
-        shading.resolve(self._triangle, self._weights[0], self._weights[1], triangles, material, attributes,
+        resolve.resolve(self._triangle, self._weights[0], self._weights[1], triangles, material, attributes,
                         self._maps.texture, self._maps.canvas, self._maps.brows(look.brow_style), self._strands,
-                        look.colours, look.strengths, lamps.directions, lamps.colours, shading.TONE_CURVE,
-                        shading.LABELS_OF_MATERIALS, f4(view.half_tangent), f4(FRAME / self._side),
+                        look.colours, look.strengths, lamps.directions, lamps.colours, resolve.TONE_CURVE,
+                        resolve.LABELS_OF_MATERIALS, f4(view.half_tangent), f4(FRAME / self._side),
                         self._background(conditions), picture, labels)
         return Render(picture, labels)
 

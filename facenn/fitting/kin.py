@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facenn.engine.people import sample
 from facenn.fitting.comparison import sliders_of
 from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
 from facenn.fitting.newton import Array
 from facenn.fitting.population import Population
 from facenn.networks.traits import Traits
+from facenn.people import sample
 from facenn.schema import ParameterSchema, Vector
 
 SEX, AGE = "person.gender", "person.age"  # a character without these sliders has kin of everybody

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from facenn import people
 from facenn.engine.characters import character
 from facenn.engine.digest import engine_digest
-from facenn.engine.generation import random_vector
 from facenn.files import replacing
 from facenn.fitting.painter import PASSES, Observer, Setting, reference_points
 from facenn.fitting.sight import Floats, Layout, Sights, joined
 from facenn.fitting.studio import Studio
 from facenn.networks import landmarks
 from facenn.networks.frozen import RECOGNITION
+from facenn.people import random_vector
 from facenn.schema import ParameterSchema, Vector
 
 PART = 48  # people in a file: what a killed build loses at most
@@ -57,7 +58,7 @@ class Library:
 
 
 def library_folder(root: Path, name: str, *, seed: int) -> Path:
-    """Where the library of a character is kept: another engine, schema or way to look gets another folder.
+    """Where the library of a character is kept: other people, another engine, schema or way to look get another folder.
 
     Args:
         root: of all libraries.
@@ -67,7 +68,7 @@ def library_folder(root: Path, name: str, *, seed: int) -> Path:
     digest = hashlib.sha256(character(name).schema.to_json().encode())
     own = (Path(__file__).parent / module for module in ("sight.py", "hair.py", "face.py", "painter.py"))
     looking = [*own, Path(landmarks.__file__), *RECOGNITION]
-    for path in looking:
+    for path in [*looking, Path(people.__file__)]:
         digest.update(path.read_bytes())
     return root / f"{name}-{seed}-{engine_digest()}-{digest.hexdigest()[:8]}"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facenn.engine.inspection import STOPS, VISIBLE, Strip, strips
 from facenn.engine.renderer import Engine
 from facenn.files import replace_text
 from facenn.images import write_pixels
+from facenn.making.inspection import STOPS, VISIBLE, Strip, strips
 from facenn.report.sheet import contact_sheet
 from facenn.report.summary import Pixels
 

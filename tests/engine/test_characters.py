@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
 
-from facenn.engine.brows import BROW_STYLES
-from facenn.engine.characters import APPEARANCE, CHARACTERS, HAIRLINE_REACH, SHAPE, character
-from facenn.engine.hair_styles import HAIR_STYLES
-from facenn.engine.head import Head
+from facenn.engine.characters import APPEARANCE, CHARACTERS, HAIRLINE_REACH, SHAPE, Look, character
+from facenn.engine.hair.styles import HAIR_STYLES
+from facenn.engine.head.asset import Head
 from facenn.engine.layout import FIRST_ZONE, ZONES, Colour, Strength
-from facenn.engine.looks import Look
+from facenn.engine.skin.brows import BROW_STYLES
 from facenn.errors import ConfigError
 from facenn.schema import Slider
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from facenn.engine import layout
-from facenn.engine.brows import BROW_STYLES
 from facenn.engine.characters import CHARACTERS
 from facenn.engine.layout import (
     BROW_FRAME,
@@ -27,7 +26,8 @@ from facenn.engine.layout import (
     Strength,
     Texture,
 )
-from facenn.engine.looks import SkinMaps
+from facenn.engine.skin.brows import BROW_STYLES
+from facenn.engine.skin.maps import SkinMaps
 
 
 @pytest.mark.parametrize("table", [Label, Material, Attribute, Texture, Canvas, Brow, Colour, Strength])

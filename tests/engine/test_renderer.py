@@ -9,7 +9,7 @@ from scipy.ndimage import label as regions_of
 
 from facenn.engine.camera import Conditions
 from facenn.engine.characters import character
-from facenn.engine.hair_styles import HAIR_STYLES
+from facenn.engine.hair.styles import HAIR_STYLES
 from facenn.engine.layout import LABELS
 from facenn.engine.renderer import SIDE, Engine, Render
 from facenn.errors import ConfigError, SchemaError

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from facenn.engine.generation import random_vector
 from facenn.fitting.face import CELLS
 from facenn.fitting.library import Library
 from facenn.fitting.sight import Floats, Layout, Sights
+from facenn.people import random_vector
 from facenn.schema import Choice, ParameterSchema, Slider, Vector
 
 SCHEMA = ParameterSchema(

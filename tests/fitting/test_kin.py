@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from facenn.engine.generation import random_vector
 from facenn.fitting.kin import (
     AGE,
     ASH,
@@ -21,6 +20,7 @@ from facenn.fitting.library import Library
 from facenn.fitting.locks import Lock
 from facenn.fitting.sight import Floats, Sights
 from facenn.networks.traits import Traits
+from facenn.people import random_vector
 from facenn.schema import ParameterSchema, Vector
 from tests.fitting.conftest import SCHEMA as TOY
 

@@ -16,17 +16,17 @@ from facenn.engine.kernels.compiling import kernel, kernel_folder
 PACKAGE = Path(compiling.__file__).parents[2]
 DRAWING = """
 import numpy as np
-from facenn.engine import shading
+from facenn.engine.kernels import resolve
 from facenn.engine.layout import Attribute, Brow, Canvas, Strength, Texture
-table = np.zeros(shading.ROWS * shading.LANES, np.float32)
-for row, places in ((Attribute.FACE_X, np.linspace(0.1, 0.9, shading.LANES)), (Attribute.FACE_Y, 0.69)):
-    table[row * shading.LANES:(row + 1) * shading.LANES] = places
+table = np.zeros(resolve.ROWS * resolve.LANES, np.float32)
+for row, places in ((Attribute.FACE_X, np.linspace(0.1, 0.9, resolve.LANES)), (Attribute.FACE_Y, 0.69)):
+    table[row * resolve.LANES:(row + 1) * resolve.LANES] = places
 style = np.full((8, 8, 3), 60, np.uint8)
 style[..., Brow.ALONG] = 128
 strengths = np.full(len(Strength), 0.5, np.float32)
-shading._look_up_skin(table, shading.LANES, np.zeros((8, 8, len(Texture)), np.uint8),
-                      np.zeros((8, 8, len(Canvas)), np.uint8), style, strengths, np.zeros(shading.LANES, np.uint8))
-cover = table[shading.Row.COVER * shading.LANES:(shading.Row.COVER + 1) * shading.LANES]
+resolve._look_up_skin(table, resolve.LANES, np.zeros((8, 8, len(Texture)), np.uint8),
+                      np.zeros((8, 8, len(Canvas)), np.uint8), style, strengths, np.zeros(resolve.LANES, np.uint8))
+cover = table[resolve.Row.COVER * resolve.LANES:(resolve.Row.COVER + 1) * resolve.LANES]
 assert cover.any()
 print(cover.tolist())
 """

@@ -7,6 +7,7 @@ import numba as nb
 import numpy as np
 
 from facenn.engine.kernels.compiling import kernel
+from facenn.engine.kernels.raster import ATTRIBUTES, Bytes, Floats, Ints, clamp01, f4
 from facenn.engine.layout import (
     BROW_ACROSS_RANGE,
     BROW_ALONG_LOW,
@@ -26,7 +27,6 @@ from facenn.engine.layout import (
     Strength,
     Texture,
 )
-from facenn.engine.rasterizer import ATTRIBUTES, Bytes, Floats, Ints, clamp01, f4
 
 LABELS_OF_MATERIALS = np.array([LABEL_OF_MATERIAL[material] for material in Material], np.uint8)
 BROW_SEEN = f4(0.30)  # brow cover from which a sample counts as brow

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from facenn.engine.mesh import (
+from facenn.engine.head.mesh import (
     Indices,
     Points,
     catmull_clark,
@@ -22,7 +22,7 @@ from facenn.engine.mesh import (
 )
 from facenn.errors import FormatError, MissingFileError
 
-ASSET = Path(__file__).parent / "assets" / "head.npz"
+ASSET = Path(__file__).parents[1] / "assets" / "head.npz"
 SKULL = np.array([0, 7.45, 0.38])  # centre from which the hairline is seen
 EYEBALLS = ("helper-l-eye", "helper-r-eye")
 LASHES = ("helper-l-eyelashes-2", "helper-r-eyelashes-2", "helper-l-eyelashes-1", "helper-r-eyelashes-1")
@@ -61,7 +61,7 @@ class Head:
     """The cropped head: neutral vertices, slider displacements, faces and groups.
 
     Args:
-        asset: file written by ``facenn.engine.build``.
+        asset: file written by ``facenn.making.build``.
 
     Raises:
         MissingFileError: no such file.

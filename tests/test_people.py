@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facenn.engine import people
+from facenn import people
 from facenn.engine.characters import CHARACTERS, character
-from facenn.engine.people import BEARD_SLIDERS, HAIR_WEIGHTS, Person, meet, sample
+from facenn.people import BEARD_SLIDERS, HAIR_WEIGHTS, Person, sample, sample_person
 from facenn.schema import Choice, ParameterSchema, Slider, Vector
 
 PORTRAIT = character("portrait").schema
@@ -135,8 +135,8 @@ def test_hair_weights_favour_what_people_wear() -> None:
     assert people._hair_weights(youth)["high_top"] > 0.1 > of_old["high_top"]
 
 
-def test_meet_finds_all_kinds_of_people() -> None:
-    met = [meet(np.random.default_rng([1, i])) for i in range(500)]
+def test_sample_person_finds_all_kinds_of_people() -> None:
+    met = [sample_person(np.random.default_rng([1, i])) for i in range(500)]
     assert 0.4 < np.mean([p.woman for p in met]) < 0.6
     assert min(p.years for p in met) < 22
     assert max(p.years for p in met) > 72

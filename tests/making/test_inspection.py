@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from facenn.engine.characters import character
-from facenn.engine.inspection import STOPS, VISIBLE, grey_change, strips, visibility
 from facenn.engine.renderer import Engine
+from facenn.making.inspection import STOPS, VISIBLE, grey_change, strips, visibility
 from facenn.schema import Slider
 
 PORTRAIT = character("portrait").schema

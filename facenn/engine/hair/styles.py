@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facenn.engine.mesh import smoothstep, unit
-from facenn.engine.strands import CURLY, STRAIGHT
+from facenn.engine.hair.strands import CURLY, STRAIGHT
+from facenn.engine.head.mesh import smoothstep, unit
 
 Floats = NDArray[np.floating]
 Flow = Callable[[Floats], Floats]
@@ -43,7 +43,7 @@ class HairStyle:
         curtain: azimuth inside of which nothing hangs over the face.
         bangs: share of the cards above the forehead that become a fringe.
         covers_ears: True when the hair lies on the ears, False when it passes behind them.
-        recession: how far the temples recede, in those of ``facenn.engine.head.recession``; below 0 they are rounder.
+        recession: of the temples, in units of ``facenn.engine.head.asset.recession``; below 0 they are rounder.
         groomed: how evenly the cards lie, 0..1: finer at the hairline, their roots below others.
         azimuths: between which the roots lie.
         heights: above the hairline between which the roots lie.

@@ -6,8 +6,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import Delaunay
 
 from facenn.engine.camera import STUDIO, lights, look_at, orthographic, perspective
+from facenn.engine.kernels.raster import ATTRIBUTES, BOUNCE, FAR, depth_map, light_vertices, project, visibility
 from facenn.engine.layout import Attribute, Material
-from facenn.engine.rasterizer import ATTRIBUTES, BOUNCE, FAR, depth_map, light_vertices, project, visibility
 
 SKIN, EYE, MOUTH, CLOTH, HAIR, LASH = Material
 SIDE = 16

@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from facenn.engine import people
 from facenn.engine.characters import character
 from facenn.engine.digest import engine_digest
 from facenn.engine.renderer import Engine
 from facenn.errors import ConfigError, FormatError
 from facenn.files import replace_text
 from facenn.images import write_pixels
+from facenn.people import people_digest, random_vector
 from facenn.processes import process_pool
-from facenn.schema import ParameterSchema, Vector
+from facenn.schema import Vector
 
+UNRECORDED = {"people": "unrecorded"}  # in recipes of old: they never continue, but can be replaced
 CHUNK = 8  # pictures per task: small enough for a smooth progress bar, large enough to hide the hand-over
 
 
@@ -32,22 +33,19 @@ class Recipe:
         version: of its schema.
         seed: of all faces.
         engine: digest of the engine's code and head.
+        people: digest of what random people are like.
     """
 
     character: str
     version: int
     seed: int
     engine: str
+    people: str
 
 
 def face_name(index: int) -> str:
     """File stem of the picture with this number."""
     return f"face_{index:06d}"
-
-
-def random_vector(schema: ParameterSchema, seed: int, index: int) -> Vector:
-    """(size,) parameters of face ``index``: a function of seed and index alone."""
-    return people.sample(schema, np.random.default_rng([seed, index]))
 
 
 def image_paths(folder: Path, index: int) -> tuple[Path, Path]:
@@ -79,7 +77,7 @@ def generate(folder: Path, *, name: str, count: int, seed: int, workers: int, la
         ConfigError: unknown character, or a folder begun with another recipe.
     """
     schema = character(name).schema
-    _claim(folder, Recipe(name, schema.version, seed, engine_digest()), replace=replace)
+    _claim(folder, Recipe(name, schema.version, seed, engine_digest(), people_digest()), replace=replace)
     missing = [i for i in range(count) if not _is_drawn(folder, i, labels=labels)]
     done = count - len(missing)
     progress(done)
@@ -95,7 +93,7 @@ def _claim(folder: Path, recipe: Recipe, *, replace: bool) -> None:
     path = folder / "recipe.json"
     if path.is_file():
         try:
-            begun = Recipe(**json.loads(path.read_text(encoding="utf-8")))
+            begun = Recipe(**UNRECORDED | json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
             raise FormatError(f"{path}: expected the recipe of a renders folder, got {error}") from None
         if begun == recipe:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facenn.engine.mesh import (
+from facenn.engine.head.mesh import (
     catmull_clark,
     normals_operator,
     smoothstep,

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facenn.engine import shading
 from facenn.engine.camera import STUDIO, lights
+from facenn.engine.kernels.raster import ATTRIBUTES
+from facenn.engine.kernels.resolve import LABELS_OF_MATERIALS, TONE_CURVE, resolve
 from facenn.engine.layout import (
     BROW_ACROSS_RANGE,
     BROW_ALONG_LOW,
@@ -23,9 +24,7 @@ from facenn.engine.layout import (
     Strength,
     Texture,
 )
-from facenn.engine.rasterizer import ATTRIBUTES
 from facenn.engine.renderer import Render
-from facenn.engine.shading import resolve
 
 SKIN, EYE, MOUTH, CLOTH, HAIR, LASH = Material
 Bytes = NDArray[np.uint8]
@@ -87,7 +86,7 @@ def shade(kinds: Sequence[int], *, texture: Bytes | None = None, face: Bytes | N
     resolve(hits, weights, weights.copy(), triangles, np.array([*Material, SKIN], np.int32), attributes,
             bare_skin() if texture is None else texture, bare_canvas() if face is None else face, brow,
             np.full((4, 4, 2), 128, np.uint8), colours, strengths, LAMPS.directions, LAMPS.colours,
-            shading.TONE_CURVE, shading.LABELS_OF_MATERIALS, np.float32(0.1), np.float32(sample_size),
+            TONE_CURVE, LABELS_OF_MATERIALS, np.float32(0.1), np.float32(sample_size),
             np.full((side // 2, side // 2, 3), WALL, np.uint8), render.picture, render.labels)
     return render
 
@@ -101,7 +100,7 @@ def label_of(render: Render) -> str:
 
 
 def tone(light: float) -> float:
-    return float(shading.TONE_CURVE[int(light * 512)])
+    return float(TONE_CURVE[int(light * 512)])
 
 
 def strength(**entries: float) -> Floats:
@@ -113,10 +112,10 @@ def strength(**entries: float) -> Floats:
 
 
 def test_tone_curve_rises_from_black_towards_white() -> None:
-    assert len(shading.TONE_CURVE) == 4096
-    assert shading.TONE_CURVE[0] == pytest.approx(0, abs=12)
-    assert 245 < shading.TONE_CURVE[-1] <= 255
-    assert (np.diff(shading.TONE_CURVE) >= 0).all()
+    assert len(TONE_CURVE) == 4096
+    assert TONE_CURVE[0] == pytest.approx(0, abs=12)
+    assert 245 < TONE_CURVE[-1] <= 255
+    assert (np.diff(TONE_CURVE) >= 0).all()
 
 
 def test_pixel_without_a_hit_is_background() -> None:
@@ -426,4 +425,4 @@ def test_relief_is_lit_from_above() -> None:
 
 def test_unlit_cloth_is_dark_and_very_bright_light_stays_white() -> None:
     assert max(colour_of(shade([CLOTH] * 4, light=0))) <= tone(0)
-    assert max(colour_of(shade([MOUTH] * 4, light=100))) == int(shading.TONE_CURVE[-1])
+    assert max(colour_of(shade([MOUTH] * 4, light=100))) == int(TONE_CURVE[-1])

@@ -5,39 +5,20 @@ No picture is used but the head's own masks. Coordinates are those of the head i
 front of the face is on the face canvas.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from facenn.engine.brows import BROW_STYLES, brow_map
-from facenn.engine.canvas import encoded, face_canvas, spot
 from facenn.engine.drawing import noise, rasterize_uv
-from facenn.engine.head import SKULL, Head, Part, azimuth_elevation, hairline, recession
+from facenn.engine.head.asset import SKULL, Head, Part, azimuth_elevation, hairline, recession
+from facenn.engine.head.mesh import smoothstep
 from facenn.engine.layout import HAIRLINE_RANGE, SIGNED_TEXTURE, Label, Texture
-from facenn.engine.mesh import smoothstep
+from facenn.engine.skin.brows import BROW_STYLES, brow_map
+from facenn.engine.skin.canvas import encoded, face_canvas, spot
 
 TEXTURE = 2048  # texels a side: about one per pixel of a 512-pixel picture
 
 Floats = NDArray[np.floating]
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a head is coloured.
-
-    Attributes:
-        brow_style: key of ``facenn.engine.brows.BROW_STYLES``.
-        hair_style: key of ``facenn.engine.hair_styles.HAIR_STYLES``.
-        colours: (rows, 3) linear RGB, rows ``facenn.engine.layout.Colour``.
-        strengths: (entries,) of ``facenn.engine.layout.Strength``.
-    """
-
-    brow_style: str
-    hair_style: str
-    colours: NDArray[np.float32]
-    strengths: NDArray[np.float32]
 
 
 class SkinMaps:

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +13,14 @@ import psutil
 import pytest
 from PIL import Image
 
-from facenn.engine import generation
 from facenn.engine.characters import character
-from facenn.engine.generation import CHUNK, face_name, generate, image_paths, random_vector
+from facenn.engine.digest import digest_of, engine_digest
 from facenn.engine.renderer import Engine, Render
 from facenn.errors import ConfigError, FormatError
 from facenn.images import read_pixels
+from facenn.making import generation
+from facenn.making.generation import CHUNK, face_name, generate, image_paths
+from facenn.people import random_vector
 from facenn.schema import ParameterSchema, Vector
 
 SCHEMA = character("portrait").schema
@@ -27,7 +30,7 @@ STUCK = """
 import time
 from pathlib import Path
 
-from facenn.engine import generation
+from facenn.making import generation
 
 HERE = Path(__file__).parent
 
@@ -47,7 +50,7 @@ DRAW = """
 import sys
 from pathlib import Path
 
-from facenn.engine.generation import generate
+from facenn.making.generation import generate
 
 generate(Path(sys.argv[1]), name="portrait", count=9, seed=1, workers=1, labels=True, progress=print)
 """
@@ -252,6 +255,34 @@ def test_an_edited_engine_never_continues_a_folder(tmp_path: Path, sketcher: Ske
     monkeypatch.setattr(generation, "engine_digest", lambda: "another")
     with pytest.raises(ConfigError, match="engine='another'"):
         draw(tmp_path, count=2)
+
+
+def test_other_people_never_continue_a_folder(tmp_path: Path, sketcher: Sketcher, monkeypatch: pytest.MonkeyPatch
+                                              ) -> None:
+    draw(tmp_path, count=2)
+    monkeypatch.setattr(generation, "people_digest", lambda: "others")
+    with pytest.raises(ConfigError, match="people='others'"):
+        draw(tmp_path, count=2)
+
+
+def test_a_recipe_of_old_can_only_be_replaced(tmp_path: Path, sketcher: Sketcher) -> None:
+    draw(tmp_path, count=2)
+    recipe = json.loads((tmp_path / "recipe.json").read_text(encoding="utf-8"))
+    del recipe["people"]
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"people='unrecorded'.*choose another folder or replace"):
+        draw(tmp_path, count=2)
+    assert draw(tmp_path, count=2, replace=True)[2][-1] == 2
+
+
+def test_a_comment_in_what_draws_nothing_leaves_the_engine_as_it_is(tmp_path: Path) -> None:
+    shutil.copytree(Path(generation.__file__).parents[1], tmp_path / "facenn",
+                    ignore=shutil.ignore_patterns("__pycache__"))
+    before = digest_of(tmp_path / "facenn" / "engine")
+    for name in ("making/inspection.py", "making/generation.py", "people.py"):
+        with (tmp_path / "facenn" / name).open("a", encoding="utf-8") as source:
+            source.write("# a comment\n")
+    assert digest_of(tmp_path / "facenn" / "engine") == before == engine_digest()
 
 
 def test_another_version_of_the_schema_never_continues_a_folder(tmp_path: Path, sketcher: Sketcher) -> None:

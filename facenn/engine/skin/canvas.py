@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter, maximum_filter
 
+from facenn.engine.head.mesh import smoothstep
 from facenn.engine.layout import CANVAS_FRAME, SIGNED_CANVAS, Canvas
-from facenn.engine.mesh import smoothstep
-from facenn.engine.wrinkles import relief
+from facenn.engine.skin.wrinkles import relief
 
 BEHIND = 0.0  # z behind which nothing of the canvas is painted
 

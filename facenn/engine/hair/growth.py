@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import grey_closing
 from scipy.spatial import cKDTree
 
-from facenn.engine.hair_roots import Roots, spread_roots
-from facenn.engine.hair_styles import HairStyle, fringe_length
-from facenn.engine.head import SKULL, Head, Part, azimuth_elevation
-from facenn.engine.mesh import smoothstep, unit
-from facenn.engine.strands import CARD_COLUMNS, CURLY
+from facenn.engine.hair.roots import Roots, spread_roots
+from facenn.engine.hair.strands import CARD_COLUMNS, CURLY
+from facenn.engine.hair.styles import HairStyle, fringe_length
+from facenn.engine.head.asset import SKULL, Head, Part, azimuth_elevation
+from facenn.engine.head.mesh import smoothstep, unit
 
 Floats = NDArray[np.floating]
 

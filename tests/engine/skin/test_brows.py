@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facenn.engine.brows import BROW_STYLES, brow_map
 from facenn.engine.layout import BROW_ACROSS_RANGE, BROW_ALONG_LOW, BROW_ALONG_RANGE, BROW_FRAME, Brow
-from facenn.engine.looks import SkinMaps
+from facenn.engine.skin.brows import BROW_STYLES, brow_map
+from facenn.engine.skin.maps import SkinMaps
 
 Maps = dict[str, NDArray[np.uint8]]
 

@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from facenn.engine.layout import ZONES
-from facenn.engine.wrinkles import relief
+from facenn.engine.skin.wrinkles import relief
 
 LEFT, BOTTOM, SCALE = -0.8, 6.0, 200
 SHAPE = (round(2.2 * SCALE), round(1.6 * SCALE))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facenn.engine.build import build_head
-from facenn.engine.source import FACE_UNITS, MESH, TARGETS, TEXTURES, VERTICES, HeadSource
 from facenn.errors import FormatError, MissingFileError
+from facenn.making.build import build_head
+from facenn.making.source import FACE_UNITS, MESH, TARGETS, TEXTURES, VERTICES, HeadSource
 
 OBJ = """# two quads
 v 0 0 0

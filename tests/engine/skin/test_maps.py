@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facenn.engine import canvas
-from facenn.engine.brows import BROW_STYLES
-from facenn.engine.head import Head, Part
+from facenn.engine.head.asset import Head, Part
 from facenn.engine.layout import LABELS, SIGNED_TEXTURE, Brow, Texture
-from facenn.engine.looks import TEXTURE, SkinMaps
+from facenn.engine.skin import canvas
+from facenn.engine.skin.brows import BROW_STYLES
+from facenn.engine.skin.maps import TEXTURE, SkinMaps
 
 
 def channel(maps: SkinMaps, name: str) -> NDArray[np.uint8]:

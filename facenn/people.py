@@ -1,4 +1,4 @@
-"""Random faces such as one meets in the street of a world city, and a share of improbable ones.
+"""Plausible random people for any schema: those of a world city, and a share of improbable ones.
 
 Evenly drawn sliders make monsters, and a network that learns from monsters spends itself on them. Here sex, origin and
 age are drawn first; what follows from them (skin, hair, beard, lines, make-up, proportions) goes together. One face in
@@ -6,8 +6,10 @@ four is drawn broadly all the same, so that whatever an editor can make has been
 weights, not a census.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -23,7 +25,7 @@ Weights = dict[str, float]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where forebears come from, as far as a face shows it.
+    """Where ancestors come from, as far as a face shows it.
 
     Attributes:
         share: of the city's people.
@@ -50,7 +52,7 @@ ORIGINS = (
     Origin(share=0.16, asian=0.0, african=1.0, caucasian=0.0, tone=0.78, fair=0.0),  # Africa
     Origin(share=0.06, asian=0.4, african=0.1, caucasian=0.4, tone=0.40, fair=0.03),  # South America
 )
-MIXING = 0.7  # concentration of the weights of origins: a third of the people have clearly mixed forebears
+MIXING = 0.7  # concentration of the weights of origins: a third of the people have clearly mixed ancestry
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Person:
 # How far people differ from the neutral shape: standard deviations by region, in units of a slider's range.
 DEVIATIONS = {"head": 0.13, "eyes": 0.12, "eyebrows": 0.14, "nose": 0.14, "mouth": 0.12, "ears": 0.15}
 DEVIATION = 0.13
-STRIKING = 0.06  # share of the sliders in which somebody differs twice as much: what one remembers a face by
+STRIKING = 0.06  # share of the sliders in which a person differs twice as much: what a face is remembered by
 
 # What varies together, and by how much a slider moves per unit of its cause. The first five causes are drawn for each
 # person (mean 0, deviation 1); the others follow from sex, age and origin, 0..1 or, for sex, -1..1.
@@ -152,6 +154,16 @@ def sample(schema: ParameterSchema, generator: np.random.Generator) -> Vector:
     return _believable(schema, generator)
 
 
+def random_vector(schema: ParameterSchema, seed: int, index: int) -> Vector:
+    """(size,) parameters of face ``index``: a function of seed and index alone."""
+    return sample(schema, np.random.default_rng([seed, index]))
+
+
+def people_digest() -> str:
+    """16 hexadecimal digits of this file, which decides the vectors of random faces."""
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+
+
 def _broad(schema: ParameterSchema, generator: np.random.Generator) -> Vector:
     face = schema.sample(generator)
     reach = generator.uniform(0.4, 1.0)  # all shapes at full reach would be monsters only
@@ -162,7 +174,7 @@ def _broad(schema: ParameterSchema, generator: np.random.Generator) -> Vector:
 
 
 def _believable(schema: ParameterSchema, generator: np.random.Generator) -> Vector:
-    person = meet(generator)
+    person = sample_person(generator)
     values = (_shape(schema, person, generator) | _build(person, generator) | _skin(person, generator)
               | _lines(person, generator) | _eyes(person, generator) | _hair(person, generator)
               | _beard(person, generator) | _make_up(person, generator))
@@ -177,17 +189,17 @@ def _believable(schema: ParameterSchema, generator: np.random.Generator) -> Vect
     return face
 
 
-def meet(generator: np.random.Generator) -> Person:
-    """Somebody at random: sex, age, forebears and what they gave in colour."""
+def sample_person(generator: np.random.Generator) -> Person:
+    """A random person: sex, age, ancestry and the colours that come with it."""
     woman = bool(generator.random() < 0.5)
     years = YOUNGEST + (OLDEST - YOUNGEST) * float(generator.beta(1.2, 1.8))
-    forebears = generator.dirichlet([MIXING * o.share for o in ORIGINS])
+    ancestry = generator.dirichlet([MIXING * o.share for o in ORIGINS])
     strength = generator.uniform(0.65, 1.0)
-    asian, african, caucasian = (strength * float(forebears @ [getattr(o, name) for o in ORIGINS])
+    asian, african, caucasian = (strength * float(ancestry @ [getattr(o, name) for o in ORIGINS])
                                  for name in ("asian", "african", "caucasian"))
-    fair_chance = float(forebears @ [o.fair for o in ORIGINS])
+    fair_chance = float(ancestry @ [o.fair for o in ORIGINS])
     fair = bool(generator.random() < fair_chance**1.3)  # fair hair is recessive: rarer among the mixed
-    tone = float(forebears @ [o.tone for o in ORIGINS]) + generator.normal(0, 0.07)
+    tone = float(ancestry @ [o.tone for o in ORIGINS]) + generator.normal(0, 0.07)
     tone *= 0.7 if fair else 1.0
     return Person(woman, years, asian, african, caucasian, float(np.clip(tone, 0, 1)), fair)
 

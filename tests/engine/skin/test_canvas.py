@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facenn.engine.canvas import BEHIND, encoded, on_canvas, spot
 from facenn.engine.layout import CANVAS_FRAME, ZONES, Canvas
-from facenn.engine.looks import SkinMaps
+from facenn.engine.skin.canvas import BEHIND, encoded, on_canvas, spot
+from facenn.engine.skin.maps import SkinMaps
 
 PAINT = ("BLUSH", "EYE_SHADOW", "LINER", "FRECKLES", "MOLES", "CIRCLES", "GROOVE")
 MIRRORED = ("BLUSH", "EYE_SHADOW", "LINER", "CIRCLES")

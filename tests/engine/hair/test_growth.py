@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facenn.engine.hair import HairCards, grow
-from facenn.engine.hair_styles import HAIR_STYLES, HairStyle
-from facenn.engine.head import SKULL, Head, Part, azimuth_elevation, hairline
-from facenn.engine.strands import CARD_COLUMNS, lash_texture, strand_texture
+from facenn.engine.hair.growth import HairCards, grow
+from facenn.engine.hair.strands import CARD_COLUMNS, lash_texture, strand_texture
+from facenn.engine.hair.styles import HAIR_STYLES, HairStyle
+from facenn.engine.head.asset import SKULL, Head, Part, azimuth_elevation, hairline
 
 ORDER = ("bald", "buzz", "crop", "slick", "side_part", "fringe", "bob", "long", "tied_back", "curly", "afro",
          "receding", "swept", "bun", "tousled", "mop", "high_top")

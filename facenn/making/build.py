@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facenn.engine.camera import look_at, orthographic, perspective
-from facenn.engine.head import EYEBALLS, LASHES, MOUTH, Head, Part
-from facenn.engine.mesh import Points, smoothstep
-from facenn.engine.rasterizer import FAR, depth_map, project
-from facenn.engine.sliders import ANCESTRIES, EXPRESSIONS, SHAPE_SLIDERS
-from facenn.engine.source import BaseMesh, HeadSource
+from facenn.engine.head.asset import EYEBALLS, LASHES, MOUTH, Head, Part
+from facenn.engine.head.mesh import Points, smoothstep
+from facenn.engine.head.sliders import ANCESTRIES, EXPRESSIONS, SHAPE_SLIDERS
+from facenn.engine.kernels.raster import FAR, depth_map, project
 from facenn.files import replacing
+from facenn.making.source import BaseMesh, HeadSource
 
 LOWEST = 4.9  # decimetres: skin below is cut off, the picture ends higher
 MASK_SIDE = 1024

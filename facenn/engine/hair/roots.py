@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facenn.engine.hair_styles import HairStyle
-from facenn.engine.head import SKULL, Part, azimuth_elevation, hairline, recession
-from facenn.engine.mesh import smoothstep, unit
+from facenn.engine.hair.styles import HairStyle
+from facenn.engine.head.asset import SKULL, Part, azimuth_elevation, hairline, recession
+from facenn.engine.head.mesh import smoothstep, unit
 
 Floats = NDArray[np.floating]
 

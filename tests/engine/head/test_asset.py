@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from facenn.engine.head import (
+from facenn.engine.head.asset import (
     ASSET,
     EYEBALLS,
     LASHES,
@@ -19,8 +19,8 @@ from facenn.engine.head import (
     hairline,
     recession,
 )
-from facenn.engine.mesh import triangle_normals
-from facenn.engine.sliders import ANCESTRIES, COMPOSED, EXPRESSIONS, SHAPE_SLIDERS
+from facenn.engine.head.mesh import triangle_normals
+from facenn.engine.head.sliders import ANCESTRIES, COMPOSED, EXPRESSIONS, SHAPE_SLIDERS
 from facenn.errors import FormatError, MissingFileError
 
 MIRROR = np.array([-1, 1, 1])
