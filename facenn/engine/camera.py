@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from facenn.engine.head.mesh import smoothstep
 from facenn.engine.head.sliders import EXPRESSIONS
+from facenn.engine.kernels.tables import Lights
 from facenn.errors import ConfigError
 
 Matrix = NDArray[np.float32]
@@ -85,21 +86,6 @@ DIRECTIONS = np.stack([KEY, _direction(0.32, -0.05, 1.0), _direction(0.7, 0.4, -
 COLOURS = np.array([[2.30, 2.28, 2.25], [0.55, 0.56, 0.57], [0.18, 0.18, 0.19], [0.15, 0.15, 0.16]])
 """(4, 3) linear RGB of the same lights."""
 AMBIENT = 0.95  # light from all around, relative to the first studio
-
-
-@dataclass(frozen=True)
-class Lights:
-    """The lamps of one picture.
-
-    Attributes:
-        directions: (4, 3) towards the key, the fill and two rim lights.
-        colours: (4, 3) linear RGB.
-        ambient: (3,) linear RGB of the light from all around.
-    """
-
-    directions: Matrix
-    colours: Matrix
-    ambient: Matrix
 
 
 @dataclass(frozen=True)

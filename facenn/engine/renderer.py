@@ -15,7 +15,7 @@ from facenn.engine.hair.styles import HAIR_STYLES
 from facenn.engine.head.asset import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
 from facenn.engine.head.mesh import Points, smoothstep, surroundings, triangle_normals, weighted_sums
 from facenn.engine.kernels import raster, resolve
-from facenn.engine.kernels.raster import ATTRIBUTES, Floats
+from facenn.engine.kernels.tables import Floats, Hits, Mesh, Output, Palette, Textures
 from facenn.engine.layout import Attribute, Material, Strength
 from facenn.engine.skin.canvas import on_canvas
 from facenn.engine.skin.maps import SkinMaps
@@ -104,16 +104,14 @@ class Engine:
                                if s.name in self._head.names]
         self._from_vector = [i for i, s in enumerate(self.schema.sliders) if s.name in self._head.names]
         self._two_sided = np.array([self.schema.sliders[i].two_sided for i in self._from_vector])
-        self._strands = strand_texture(np.random.default_rng(3))
-        self._lashes = lash_texture(np.random.default_rng(1))
+        self._strands, self._lashes = strand_texture(np.random.default_rng(3)), lash_texture(np.random.default_rng(1))
         self._eyeball, self._eyeball_triangles = eyeball()
         self._eye_vertices = [self._head.vertices_of(group) for group in EYEBALLS]
         self._fixed = self._fixed_pieces()
         self._scenes: dict[str, _Scene] = {}
         self._side = side
         samples = (2 * side, 2 * side)
-        self._triangle = np.empty(samples, np.int32)
-        self._weights = np.empty((2, *samples), np.float32)
+        self._hits = Hits(np.empty(samples, np.int32), *np.empty((2, *samples), np.float32))
         self._depth = np.empty(samples, np.float32)
         self._wall = _wall(side)
 
@@ -271,22 +269,20 @@ class Engine:
         raster.project(positions, view.light, f4(SHADOW_SIDE), shadow_screen)
         shadow = np.full((SHADOW_SIDE, SHADOW_SIDE), raster.FAR, f4)
         raster.depth_map(shadow_screen, triangles, material, shadow)
-        attributes = np.empty((len(positions), ATTRIBUTES), f4)
+        attributes = np.empty((len(positions), len(Attribute)), f4)
         attributes[:, Attribute.U:Attribute.V + 1] = scene.uv
         attributes[:, Attribute.FACE_X:Attribute.FACE_Y + 1] = scene.front
-        raster.light_vertices(normals, occlusion, scene.vertex_material, shadow_screen, shadow, lamps.directions,
-                                  lamps.colours, lamps.ambient, attributes)
-        raster.visibility(screen, triangles, material, attributes, self._strands, self._lashes,
-                              look.strengths[Strength.LASHES], self._triangle, self._weights[0],
-                              self._weights[1], self._depth)
-        picture = np.empty((self._side, self._side, 3), np.uint8)
-        labels = np.empty((self._side, self._side), np.uint8)
-        resolve.resolve(self._triangle, self._weights[0], self._weights[1], triangles, material, attributes,
-                        self._maps.texture, self._maps.canvas, self._maps.brows(look.brow_style), self._strands,
-                        look.colours, look.strengths, lamps.directions, lamps.colours, resolve.TONE_CURVE,
-                        resolve.LABELS_OF_MATERIALS, f4(view.half_tangent), f4(FRAME / self._side),
-                        self._background(conditions), picture, labels)
-        return Render(picture, labels)
+        raster.light_vertices(normals, occlusion, scene.vertex_material, shadow_screen, shadow, lamps, attributes)
+        mesh = Mesh(triangles, material, attributes)
+        textures = Textures(self._maps.texture, self._maps.canvas, self._maps.brows(look.brow_style), self._strands,
+                            self._lashes)
+        raster.visibility(screen, mesh, textures, look.strengths[Strength.LASHES], self._hits, self._depth)
+        output = Output(self._background(conditions), np.empty((self._side, self._side, 3), np.uint8),
+                        np.empty((self._side, self._side), np.uint8))
+        resolve.resolve(self._hits, mesh, textures, Palette(look.colours, look.strengths), lamps,
+                        f4(view.half_tangent), f4(FRAME / self._side), resolve.TONE_CURVE,
+                        resolve.LABELS_OF_MATERIALS, output)
+        return Render(output.picture, output.labels)
 
     def _background(self, conditions: Conditions) -> NDArray[np.uint8]:
         if conditions.background is None:

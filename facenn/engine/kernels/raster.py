@@ -1,6 +1,6 @@
 """Compiled geometry kernels: projection, shadow map, vertex light, visibility buffer. No GL, no display.
 
-numba turns int + float32 into float64, hence the casts of loop indices to f4. No kernel, here or in shading, may use
+numba turns int + float32 into float64, hence the casts of loop indices to f4. No kernel, here or elsewhere, may use
 fastmath: what it rounds differs between code just compiled and the same code from the cache.
 """
 
@@ -8,26 +8,30 @@ import math
 
 import numba as nb
 import numpy as np
-from numpy.typing import NDArray
 
 from facenn.engine.kernels.compiling import kernel
+from facenn.engine.kernels.sampling import clamp01
+from facenn.engine.kernels.tables import Bytes, Floats, Hits, Ints, Lights, Mesh, Textures, f4
 from facenn.engine.layout import Attribute, Material
 
-f4 = np.float32
 BOUNCE = f4(0.45)  # share of the light that fair skin throws back; vertices know no tone
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
-Bytes = NDArray[np.uint8]
-
-ATTRIBUTES = len(Attribute)
-
 EDGE = f4(-1e-5)  # tolerance on barycentric coordinates, so that shared edges leave no gap
 FAR = f4(9)
 SHADOW_BIAS = f4(0.006)
 SHADOW_REACH, SHADOW_STEP = 9, 3  # texels of the shadow map over which a shadow's edge is softened
 SHADOW_SAMPLES = (2 * SHADOW_REACH // SHADOW_STEP + 1) ** 2
+# light at the vertices; triples are of red, green and blue
+GROUND, SKY = (f4(0.28), f4(0.26), f4(0.26)), (f4(0.16), f4(0.19), f4(0.22))  # from below, and more from above
+SKIN_WRAP, WRAP = (f4(0.22), f4(0.18), f4(0.15)), f4(0.1)  # cosine behind the terminator that lamps still reach
+CLOSED, CLOSED_TO_OPEN = f4(0.4), f4(0.6)  # share of a lamp's light that reaches closed places, and what opening adds
+SHADOWED = (f4(0.62), f4(0.65), f4(0.67))  # share of the key light that its shadow takes
+DIFFUSE = f4(0.46)  # of all lamps
+
 HAIR_ALPHA = (40, 140, 190, 90)  # of 255, for each sample of a pixel: so a strand's edge covers a share of it
-LASH_ALPHA = 60  # of 255: below, the sample is see-through
+LASH_ALPHA = f4(60)  # of 255: below, the sample is see-through
+LASH_TIP, LASH_ROOT, LASH_LOSS = f4(0.3), f4(0.9), f4(0.25)  # cover at the tip, more at the root, less for all
+LOWER_LASHES, LOWER_FINER = f4(0.5), f4(0.4)  # u from which lashes are lower ones; how much finer these are
+LASH_DITHER = (f4(0.5), f4(0.5))  # of LASH_ALPHA, at the first sample of a pixel; and more at each next one
 
 TILE = 16  # samples a side of the squares whose farthest depth tells which hair is hidden
 RENEWAL = 1000  # hair triangles after which these depths are looked up again
@@ -47,12 +51,6 @@ def project(positions: Floats, matrix: Floats, side: f4, out: Floats) -> None:
         out[i, 0] = (clip_x * inverse * half + half) * side
         out[i, 1] = (half - clip_y * inverse * half) * side
         out[i, 2] = clip_z * inverse
-
-
-@nb.njit(inline="always")
-def clamp01(x: f4) -> f4:
-    """The number limited to 0..1."""
-    return min(max(x, f4(0)), f4(1))
 
 
 @nb.njit(inline="always")
@@ -119,13 +117,22 @@ def depth_map(screen: Floats, triangles: Ints, material: Ints, depth: Floats) ->
 
 @kernel()
 def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_screen: Floats, shadow: Floats,
-                   directions: Floats, colours: Floats, ambient: Floats, out: Floats) -> None:
-    """Fill columns Attribute.NX..LIT of the attributes: normal, diffuse light, openness, share of the key light.
+                   lights: Lights, out: Floats) -> None:
+    """Fill columns NX to LIT of the attributes: normal, diffuse light, openness, share of the key light.
 
     The light wraps around the terminator, further in red than in blue: a stand-in for scattering in skin.
     Skin lights its own hollows, as the sum of all bounces does: openness a becomes a / (1 - BOUNCE (1 - a)).
+
+    Args:
+        normals: (N, 3).
+        occlusion: (N,) share of the sky that is open.
+        material: (N,) ``Material`` of each vertex.
+        shadow_screen: (N, 3) vertices as the key light sees them.
+        shadow: (M, M) depth map of the key light.
+        lights: of the picture.
+        out: (N, ``Attribute``) result.
     """
-    side = shadow.shape[0]
+    side, directions, colours = shadow.shape[0], lights.directions, lights.colours
     for i in range(normals.shape[0]):
         nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
         kind, is_open = material[i], occlusion[i]
@@ -139,24 +146,24 @@ def light_vertices(normals: Floats, occlusion: Floats, material: Ints, shadow_sc
         if kind == Material.SKIN and is_open < f4(1):  # what is hidden from the sky still sees lit skin
             is_open = is_open / (f4(1) - BOUNCE * (f4(1) - is_open))
         up = ny * f4(0.5) + f4(0.5)
-        red = ambient[0] * (f4(0.28) + f4(0.16) * up) * is_open
-        green = ambient[1] * (f4(0.26) + f4(0.19) * up) * is_open
-        blue = ambient[2] * (f4(0.26) + f4(0.22) * up) * is_open
+        red = lights.ambient[0] * (GROUND[0] + SKY[0] * up) * is_open
+        green = lights.ambient[1] * (GROUND[1] + SKY[1] * up) * is_open
+        blue = lights.ambient[2] * (GROUND[2] + SKY[2] * up) * is_open
         if kind != Material.HAIR:
-            wrap0 = f4(0.22) if kind == Material.SKIN else f4(0.1)
-            wrap1 = f4(0.18) if kind == Material.SKIN else f4(0.1)
-            wrap2 = f4(0.15) if kind == Material.SKIN else f4(0.1)
+            wrap0 = SKIN_WRAP[0] if kind == Material.SKIN else WRAP
+            wrap1 = SKIN_WRAP[1] if kind == Material.SKIN else WRAP
+            wrap2 = SKIN_WRAP[2] if kind == Material.SKIN else WRAP
             for light in range(4):
                 facing = nx * directions[light, 0] + ny * directions[light, 1] + nz * directions[light, 2]
-                share0 = share1 = share2 = f4(0.4) + f4(0.6) * is_open
+                share0 = share1 = share2 = CLOSED + CLOSED_TO_OPEN * is_open
                 if light == 0:
-                    share0 *= f4(1) + (lit - f4(1)) * f4(0.62)
-                    share1 *= f4(1) + (lit - f4(1)) * f4(0.65)
-                    share2 *= f4(1) + (lit - f4(1)) * f4(0.67)
+                    share0 *= f4(1) + (lit - f4(1)) * SHADOWED[0]
+                    share1 *= f4(1) + (lit - f4(1)) * SHADOWED[1]
+                    share2 *= f4(1) + (lit - f4(1)) * SHADOWED[2]
                 around0, around1, around2 = f4(1) + wrap0, f4(1) + wrap1, f4(1) + wrap2
-                red += f4(0.46) * colours[light, 0] * share0 * clamp01((facing + wrap0) / around0) / around0
-                green += f4(0.46) * colours[light, 1] * share1 * clamp01((facing + wrap1) / around1) / around1
-                blue += f4(0.46) * colours[light, 2] * share2 * clamp01((facing + wrap2) / around2) / around2
+                red += DIFFUSE * colours[light, 0] * share0 * clamp01((facing + wrap0) / around0) / around0
+                green += DIFFUSE * colours[light, 1] * share1 * clamp01((facing + wrap1) / around1) / around1
+                blue += DIFFUSE * colours[light, 2] * share2 * clamp01((facing + wrap2) / around2) / around2
         out[i, Attribute.NX], out[i, Attribute.NY], out[i, Attribute.NZ] = nx, ny, nz
         out[i, Attribute.RED], out[i, Attribute.GREEN], out[i, Attribute.BLUE] = red, green, blue
         out[i, Attribute.OPEN], out[i, Attribute.LIT] = is_open, lit
@@ -198,9 +205,7 @@ def _is_hidden(nearest: f4, left: int, right: int, top: int, bottom: int, farthe
 
 
 @kernel()
-def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floats, strands: Bytes,
-               lashes: Bytes, lash_strength: f4, triangle: Ints, first_weight: Floats, second_weight: Floats,
-               depth: Floats) -> None:
+def visibility(screen: Floats, mesh: Mesh, textures: Textures, lash_strength: f4, hits: Hits, depth: Floats) -> None:
     """Which triangle each sample sees, and where on it.
 
     Closed parts lose their back faces; cards are cut out by their texture's alpha. Most samples of long hair
@@ -208,17 +213,13 @@ def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floa
 
     Args:
         screen: (N, 3) projected vertices.
-        triangles: (T, 3).
-        material: (T,) of each triangle.
-        attributes: (N, ATTRIBUTES).
-        strands: (H, W, 2) brightness and coverage of hair cards.
-        lashes: (H, W, 2) of lash cards; the tips need more strength than the roots.
+        mesh: to look at.
+        textures: of the mesh: of hair cards and of lashes, whose tips need more strength than the roots.
         lash_strength: 0 for none, 1 for long and dense ones.
-        triangle: (S, S) result, -1 for background.
-        first_weight: (S, S) result, barycentric weight of the first corner.
-        second_weight: (S, S) result, of the second corner.
-        depth: (S, S) scratch.
+        hits: result.
+        depth: (2 S, 2 S) scratch.
     """
+    triangles, material, attributes, triangle = mesh.triangles, mesh.material, mesh.attributes, hits.triangle
     side = triangle.shape[0]
     tiles = (side + TILE - 1) // TILE
     farthest = np.empty((tiles, tiles), f4)
@@ -264,17 +265,18 @@ def visibility(screen: Floats, triangles: Ints, material: Ints, attributes: Floa
                               us * attributes[a, Attribute.V] + vs * attributes[b, Attribute.V]
                               + ws * attributes[c, Attribute.V])
                     if kind == Material.HAIR:
-                        if _alpha(strands, tu, tv) < HAIR_ALPHA[2 * (y & 1) + (x & 1)]:
+                        if _alpha(textures.strands, tu, tv) < HAIR_ALPHA[2 * (y & 1) + (x & 1)]:
                             continue
                     elif kind == Material.LASH:
-                        seen = f4(_alpha(lashes, tu, tv)) * (lash_strength * (f4(0.3) + f4(0.9) * tv) - f4(0.25))
-                        if tu > f4(0.5):  # the lower lashes are finer
-                            seen *= f4(0.4)
-                        if seen < f4(LASH_ALPHA) * (f4(0.5) + f4(0.5) * f4((y & 1) * 2 + (x & 1))):
+                        seen = f4(_alpha(textures.lashes, tu, tv))
+                        seen *= lash_strength * (LASH_TIP + LASH_ROOT * tv) - LASH_LOSS
+                        if tu > LOWER_LASHES:
+                            seen *= LOWER_FINER
+                        if seen < LASH_ALPHA * (LASH_DITHER[0] + LASH_DITHER[1] * f4((y & 1) * 2 + (x & 1))):
                             continue
                     elif tu <= 0:  # cloth stores its distance below the collar in u
                         continue
                 depth[y, x] = z
                 triangle[y, x] = t
-                first_weight[y, x] = us
-                second_weight[y, x] = vs
+                hits.first[y, x] = us
+                hits.second[y, x] = vs

@@ -16,19 +16,18 @@ from facenn.engine.kernels.compiling import kernel, kernel_folder
 PACKAGE = Path(compiling.__file__).parents[2]
 DRAWING = """
 import numpy as np
-from facenn.engine.kernels import resolve
+from facenn.engine.kernels.sampling import LANES, ROWS, Row
+from facenn.engine.kernels.skin import look_up_skin
+from facenn.engine.kernels.tables import Textures
 from facenn.engine.layout import Attribute, Brow, Canvas, Strength, Texture
-table = np.zeros(resolve.ROWS * resolve.LANES, np.float32)
-for row, places in ((Attribute.FACE_X, np.linspace(0.1, 0.9, resolve.LANES)), (Attribute.FACE_Y, 0.69)):
-    table[row * resolve.LANES:(row + 1) * resolve.LANES] = places
-style = np.full((8, 8, 3), 60, np.uint8)
-style[..., Brow.ALONG] = 128
-strengths = np.full(len(Strength), 0.5, np.float32)
-resolve._look_up_skin(table, resolve.LANES, np.zeros((8, 8, len(Texture)), np.uint8),
-                      np.zeros((8, 8, len(Canvas)), np.uint8), style, strengths, np.zeros(resolve.LANES, np.uint8))
-cover = table[resolve.Row.COVER * resolve.LANES:(resolve.Row.COVER + 1) * resolve.LANES]
-assert cover.any()
-print(cover.tolist())
+table = np.zeros((ROWS, LANES), np.float32)
+table[Attribute.FACE_X], table[Attribute.FACE_Y] = np.linspace(0.1, 0.9, LANES), 0.69
+skin, canvas, brow = (np.zeros((8, 8, len(channels)), np.uint8) for channels in (Texture, Canvas, Brow))
+brow[..., [Brow.HAIRS, Brow.ALONG, Brow.ACROSS]] = 60, 128, 60
+look_up_skin(table.ravel(), LANES, Textures(skin, canvas, brow, brow, brow),
+             np.full(len(Strength), 0.5, np.float32), np.zeros(LANES, np.uint8))
+assert table[Row.COVER].any()
+print(table[Row.COVER].tolist())
 """
 """Draws one row of an eyebrow with the kernel that does so in every picture."""
 

@@ -1,4 +1,3 @@
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -6,37 +5,34 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import Delaunay
 
 from facenn.engine.camera import STUDIO, lights, look_at, orthographic, perspective
-from facenn.engine.kernels.raster import ATTRIBUTES, BOUNCE, FAR, depth_map, light_vertices, project, visibility
+from facenn.engine.kernels.raster import BOUNCE, FAR, depth_map, light_vertices, project, visibility
+from facenn.engine.kernels.tables import Hits, Lights, Mesh, Textures
 from facenn.engine.layout import Attribute, Material
 
 SKIN, EYE, MOUTH, CLOTH, HAIR, LASH = Material
 SIDE = 16
+UNUSED = np.zeros((1, 1, 1), np.uint8)
 SOLID = np.full((4, 4, 2), 255, np.uint8)
 LAMPS = lights(STUDIO)
 
 
-@dataclass(frozen=True)
-class Seen:
-    triangle: NDArray[np.int32]
-    first: NDArray[np.float32]
-    second: NDArray[np.float32]
-
-    @property
-    def covered(self) -> NDArray[np.bool_]:
-        return self.triangle >= 0
+def covered(seen: Hits) -> NDArray[np.bool_]:
+    mask: NDArray[np.bool_] = seen.triangle >= 0
+    return mask
 
 
 def look(screen: ArrayLike, triangles: ArrayLike, *, kind: int = MOUTH, uv: ArrayLike | None = None,
          strands: NDArray[np.uint8] = SOLID, lashes: NDArray[np.uint8] = SOLID, lash_strength: float = 1.0,
-         side: int = SIDE) -> Seen:
+         side: int = SIDE) -> Hits:
     """What each sample sees of triangles whose corners are given in pixels and depth."""
     corners, faces = np.array(screen, np.float32), np.array(triangles, np.int32)
-    attributes = np.zeros((len(corners), ATTRIBUTES), np.float32)
+    attributes = np.zeros((len(corners), len(Attribute)), np.float32)
     if uv is not None:
         attributes[:, [Attribute.U, Attribute.V]] = uv
-    seen = Seen(np.empty((side, side), np.int32), *(np.empty((side, side), np.float32) for _ in range(2)))
-    visibility(corners, faces, np.full(len(faces), kind, np.int32), attributes, strands, lashes,
-               np.float32(lash_strength), seen.triangle, seen.first, seen.second, np.empty((side, side), np.float32))
+    seen = Hits(np.empty((side, side), np.int32), *(np.empty((side, side), np.float32) for _ in range(2)))
+    visibility(corners, Mesh(faces, np.full(len(faces), kind, np.int32), attributes),
+               Textures(UNUSED, UNUSED, UNUSED, strands, lashes), np.float32(lash_strength), seen,
+               np.empty((side, side), np.float32))
     return seen
 
 
@@ -48,38 +44,38 @@ def centres(side: int = SIDE) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 def test_triangle_covers_exactly_the_samples_whose_centres_it_contains() -> None:
     seen = look([[0.0, 0, 0], [7.9, 0, 0], [0.0, 7.9, 0]], [[0, 1, 2]])
     x, y = centres()
-    assert np.array_equal(seen.covered, x + y < 7.9)
-    assert seen.covered.sum() == 28
+    assert np.array_equal(covered(seen), x + y < 7.9)
+    assert covered(seen).sum() == 28
 
 
 def test_triangle_smaller_than_a_sample_is_seen_only_at_a_centre() -> None:
     small = np.array([[-0.2, -0.2, 0], [0.2, -0.2, 0], [0, 0.2, 0]])
-    assert np.argwhere(look(small + np.array([3.5, 5.5, 0]), [[0, 1, 2]]).covered).tolist() == [[5, 3]]
-    assert not look(small + np.array([4.0, 5.5, 0]), [[0, 1, 2]]).covered.any()
+    assert np.argwhere(covered(look(small + np.array([3.5, 5.5, 0]), [[0, 1, 2]]))).tolist() == [[5, 3]]
+    assert not covered(look(small + np.array([4.0, 5.5, 0]), [[0, 1, 2]])).any()
 
 
 def test_triangles_are_cut_off_at_the_picture() -> None:
     around = look([[-50.0, -50, 0], [69.7, -50, 0], [-50, 69.7, 0]], [[0, 1, 2]])
     x, y = centres()
-    assert np.array_equal(around.covered, x + y < 19.7)
+    assert np.array_equal(covered(around), x + y < 19.7)
     for shift in ([40, 0, 0], [-40, 0, 0], [0, 40, 0], [0, -40, 0]):
         beside = np.array([[0, 0, 0], [7.9, 0, 0], [0, 7.9, 0]]) + shift
         for kind in (MOUTH, HAIR):
-            assert not look(beside, [[0, 1, 2]], kind=kind).covered.any()
+            assert not covered(look(beside, [[0, 1, 2]], kind=kind)).any()
 
 
 def test_flat_triangles_cover_nothing() -> None:
-    assert not look([[1, 1, 0], [9, 9, 0], [5, 5, 0]], [[0, 1, 2], [0, 0, 1]]).covered.any()
+    assert not covered(look([[1, 1, 0], [9, 9, 0], [5, 5, 0]], [[0, 1, 2], [0, 0, 1]])).any()
 
 
 def test_weights_give_the_place_of_the_sample_back() -> None:
     corners = np.array([[1.2, 0.3, 0.1], [14.8, 5.1, 0.4], [4.4, 15.2, 0.9]])
     seen = look(corners, [[0, 1, 2]])
-    w = np.stack([seen.first, seen.second, 1 - seen.first - seen.second], -1)[seen.covered]
+    w = np.stack([seen.first, seen.second, 1 - seen.first - seen.second], -1)[covered(seen)]
     x, y = centres()
-    assert seen.covered.sum() > 50
+    assert covered(seen).sum() > 50
     assert (w > -1e-4).all()
-    assert np.abs(w @ corners[:, :2] - np.stack([x, y], -1)[seen.covered]).max() < 1e-3
+    assert np.abs(w @ corners[:, :2] - np.stack([x, y], -1)[covered(seen)]).max() < 1e-3
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -91,7 +87,7 @@ def test_shared_edges_leave_no_gap(seed: int) -> None:
     points = np.concatenate([inner, frame])
     triangles = Delaunay(points).simplices
     seen = look(np.c_[points, np.zeros(len(points))], triangles, side=side)
-    assert seen.covered.all()
+    assert covered(seen).all()
 
 
 def test_shared_edges_belong_to_one_triangle_whatever_the_order() -> None:
@@ -123,15 +119,15 @@ def test_crossing_triangles_meet_where_their_depths_are_equal() -> None:
 @pytest.mark.parametrize(("kind", "culled"), [(SKIN, True), (EYE, True), (CLOTH, True), (MOUTH, False), (HAIR, False)])
 def test_closed_parts_lose_their_back_faces(kind: int, culled: bool) -> None:
     corners, uv = [[0, 0, 0], [0, 16, 0], [16, 0, 0]], [[0.5, 0.5]] * 3
-    assert look(corners, [[0, 1, 2]], kind=kind, uv=uv).covered.any()
-    assert look(corners, [[0, 2, 1]], kind=kind, uv=uv).covered.any() != culled
+    assert covered(look(corners, [[0, 1, 2]], kind=kind, uv=uv)).any()
+    assert covered(look(corners, [[0, 2, 1]], kind=kind, uv=uv)).any() != culled
 
 
 def card(kind: int, *, alpha: NDArray[np.uint8], lash_strength: float = 1.0) -> NDArray[np.bool_]:
     """(SIDE, SIDE) samples covered by a card of (H, W) alpha that fills the picture; v is 0 in the top row."""
     texture = np.ascontiguousarray(np.stack([np.zeros_like(alpha), alpha], -1))
-    return look([[0, 0, 0], [32, 0, 0], [0, 32, 0]], [[0, 1, 2]], kind=kind, uv=[[0, 0], [2, 0], [0, 2]],
-                strands=texture, lashes=texture, lash_strength=lash_strength).covered
+    return covered(look([[0, 0, 0], [32, 0, 0], [0, 32, 0]], [[0, 1, 2]], kind=kind, uv=[[0, 0], [2, 0], [0, 2]],
+                strands=texture, lashes=texture, lash_strength=lash_strength))
 
 
 def test_hair_cards_are_cut_out_by_their_texture() -> None:
@@ -141,18 +137,18 @@ def test_hair_cards_are_cut_out_by_their_texture() -> None:
 
 @pytest.mark.parametrize(("alpha", "share"), [(30, 0), (60, 0.25), (100, 0.5), (150, 0.75), (200, 1)])
 def test_thin_hair_covers_a_share_of_the_samples_of_every_pixel(alpha: int, share: float) -> None:
-    covered = card(HAIR, alpha=np.full((2, 2), alpha, np.uint8))
-    pixels = covered.reshape(SIDE // 2, 2, SIDE // 2, 2).mean((1, 3))
+    cut = card(HAIR, alpha=np.full((2, 2), alpha, np.uint8))
+    pixels = cut.reshape(SIDE // 2, 2, SIDE // 2, 2).mean((1, 3))
     assert (pixels == share).all()
 
 
 def test_lashes_are_cut_out_by_their_texture_and_fade_towards_their_tips() -> None:
     left_half = np.array([[255, 0], [255, 0]], np.uint8)
-    covered = card(LASH, alpha=left_half)
-    assert not covered[:, 8:].any()
-    assert covered[-4:, :8].all()  # roots
-    assert not covered[:2, :8].all()  # tips
-    assert (np.diff(covered[:, :8].reshape(8, 2, 8).sum((1, 2))) >= 0).all()
+    cut = card(LASH, alpha=left_half)
+    assert not cut[:, 8:].any()
+    assert cut[-4:, :8].all()  # roots
+    assert not cut[:2, :8].all()  # tips
+    assert (np.diff(cut[:, :8].reshape(8, 2, 8).sum((1, 2))) >= 0).all()
 
 
 def test_lashes_grow_with_their_strength_from_none() -> None:
@@ -163,8 +159,8 @@ def test_lashes_grow_with_their_strength_from_none() -> None:
 
 
 def test_lower_lashes_are_finer_than_upper_ones() -> None:
-    covered = card(LASH, alpha=np.full((2, 2), 255, np.uint8))
-    assert 0 < covered[:, 8:].sum() < covered[:, :8].sum()  # u beyond 0.5 is the lower lid's
+    cut = card(LASH, alpha=np.full((2, 2), 255, np.uint8))
+    assert 0 < cut[:, 8:].sum() < cut[:, :8].sum()  # u beyond 0.5 is the lower lid's
 
 
 def test_what_is_cut_out_hides_nothing_behind() -> None:
@@ -180,7 +176,7 @@ def test_what_is_cut_out_hides_nothing_behind() -> None:
 def test_cloth_ends_at_the_collar() -> None:
     corners, below_collar = [[0, 0, 0], [0, 32, 0], [32, 0, 0]], [[-0.25, 0], [0.75, 0], [-0.25, 0]]
     seen = look(corners, [[0, 1, 2]], kind=CLOTH, uv=below_collar)
-    assert np.array_equal(seen.covered, centres()[1] > 8)
+    assert np.array_equal(covered(seen), centres()[1] > 8)
 
 
 def test_hidden_hair_is_passed_over_without_a_trace() -> None:
@@ -195,7 +191,7 @@ def test_hidden_hair_is_passed_over_without_a_trace() -> None:
     hair = look(screen, triangles, kind=HAIR, uv=[[0.5, 0.5]] * (3 * count), side=side)
     plain = look(screen, triangles, kind=MOUTH, side=side)
     assert np.array_equal(hair.triangle, plain.triangle)
-    assert np.array_equal(hair.first[hair.covered], plain.first[plain.covered])
+    assert np.array_equal(hair.first[covered(hair)], plain.first[covered(plain)])
 
 
 def test_depth_map_keeps_the_nearest_and_leaves_out_eyes_and_lashes() -> None:
@@ -227,10 +223,10 @@ def light(shadow_depth: float = float(FAR), *, openness: float = 1.0, kind: int 
           ambient: NDArray[np.float32] = LAMPS.ambient) -> NDArray[np.float32]:
     """Attributes of vertices that look forward, left, right and back."""
     count = len(normals)
-    out = np.zeros((count, ATTRIBUTES), np.float32)
+    out = np.zeros((count, len(Attribute)), np.float32)
     light_vertices(normals, np.full(count, openness, np.float32), np.full(count, kind, np.int32),
                    np.tile(np.array([4, 4, 0.5], np.float32), (count, 1)),
-                   np.full((8, 8), shadow_depth, np.float32), LAMPS.directions, colours, ambient, out)
+                   np.full((8, 8), shadow_depth, np.float32), Lights(LAMPS.directions, colours, ambient), out)
     return out
 
 
@@ -252,11 +248,11 @@ def test_a_surface_does_not_shade_itself() -> None:
 
 
 def test_half_a_shadow_is_half_lit() -> None:
-    normals, out = np.array([[0, 0, 1]], np.float32), np.zeros((1, ATTRIBUTES), np.float32)
+    normals, out = np.array([[0, 0, 1]], np.float32), np.zeros((1, len(Attribute)), np.float32)
     shadow = np.full((16, 16), 9, np.float32)
     shadow[:, 8:] = 0.1
     light_vertices(normals, np.ones(1, np.float32), np.zeros(1, np.int32), np.array([[8, 8, 0.5]], np.float32), shadow,
-                   LAMPS.directions, LAMPS.colours, LAMPS.ambient, out)
+                   LAMPS, out)
     assert out[0, Attribute.LIT] == pytest.approx(3 / 7)
 
 

@@ -6,8 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from facenn.engine.camera import STUDIO, lights
-from facenn.engine.kernels.raster import ATTRIBUTES
 from facenn.engine.kernels.resolve import LABELS_OF_MATERIALS, TONE_CURVE, resolve
+from facenn.engine.kernels.tables import Hits, Mesh, Output, Palette, Textures
 from facenn.engine.layout import (
     BROW_ACROSS_RANGE,
     BROW_ALONG_LOW,
@@ -69,7 +69,7 @@ def shade(kinds: Sequence[int], *, texture: Bytes | None = None, face: Bytes | N
     Gaze is the place of an eye's sample in its own frame, ``sample_size`` in decimetres.
     """
     triangles = np.arange(21, dtype=np.int32).reshape(7, 3)
-    attributes = np.zeros((21, ATTRIBUTES), np.float32)
+    attributes = np.zeros((21, len(Attribute)), np.float32)
     attributes[:, [Attribute.U, Attribute.V]] = 0.5
     attributes[:, [Attribute.RED, Attribute.GREEN, Attribute.BLUE]] = light
     attributes[3 * OTHER_SKIN:, [Attribute.U, Attribute.V]] = 0.95
@@ -83,11 +83,14 @@ def shade(kinds: Sequence[int], *, texture: Bytes | None = None, face: Bytes | N
     if strengths is None:
         strengths = strength()
     render = Render(np.zeros((side // 2, side // 2, 3), np.uint8), np.zeros((side // 2, side // 2), np.uint8))
-    resolve(hits, weights, weights.copy(), triangles, np.array([*Material, SKIN], np.int32), attributes,
-            bare_skin() if texture is None else texture, bare_canvas() if face is None else face, brow,
-            np.full((4, 4, 2), 128, np.uint8), colours, strengths, LAMPS.directions, LAMPS.colours,
-            TONE_CURVE, LABELS_OF_MATERIALS, np.float32(0.1), np.float32(sample_size),
-            np.full((side // 2, side // 2, 3), WALL, np.uint8), render.picture, render.labels)
+    grey = np.full((4, 4, 2), 128, np.uint8)
+    resolve(Hits(hits, weights, weights.copy()),
+            Mesh(triangles, np.array([*Material, Material.SKIN], np.int32), attributes),
+            Textures(bare_skin() if texture is None else texture, bare_canvas() if face is None else face, brow, grey,
+                     grey),
+            Palette(colours, strengths), LAMPS, np.float32(0.1), np.float32(sample_size), TONE_CURVE,
+            LABELS_OF_MATERIALS, Output(np.full((side // 2, side // 2, 3), WALL, np.uint8), render.picture,
+                                        render.labels))
     return render
 
 
