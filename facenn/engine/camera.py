@@ -161,6 +161,14 @@ def camera(conditions: Conditions, lamps: Lights) -> Camera:
                   half_tangent=half_tangent)
 
 
+def studio_wall(side: int) -> NDArray[np.uint8]:
+    """(side, side, 3) the studio's plain grey wall, brighter behind the head."""
+    across, down = np.meshgrid(*[(np.arange(side) + 0.5) / side] * 2)
+    fade = smoothstep(0, 0.75, np.hypot(across - 0.5, (down - 0.45) * 0.9))[..., None]
+    wall = np.array([0.74, 0.75, 0.76]) * (1 - fade) + np.array([0.58, 0.59, 0.60]) * fade
+    return np.ascontiguousarray((wall * 255).astype(np.uint8))
+
+
 def turned(positions: NDArray[np.float32], normals: NDArray[np.float32], conditions: Conditions) -> None:
     """Turn the head and bend the neck, in place.
 

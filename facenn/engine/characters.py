@@ -155,7 +155,7 @@ def _strengths(value: Callable[[str], float], hair_style: str) -> NDArray[np.flo
     """Every strength of the shader, from slider values.
 
     Squares, for what most people lack: of evenly drawn faces, most should show little of it. Beards grow a little
-    faster, or nobody would see where one begins.
+    faster, so that it shows where one begins.
     """
     strengths = np.zeros(len(Strength), np.float32)
     for entry, most, name in (

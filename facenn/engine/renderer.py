@@ -7,13 +7,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from facenn.engine.camera import FRAME, STUDIO, Conditions, camera, lights, turned
+from facenn.engine.camera import FRAME, STUDIO, Conditions, camera, lights, studio_wall, turned
 from facenn.engine.characters import Look, character
 from facenn.engine.hair.growth import grow
 from facenn.engine.hair.strands import lash_texture, strand_texture
 from facenn.engine.hair.styles import HAIR_STYLES
 from facenn.engine.head.asset import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
-from facenn.engine.head.mesh import Points, smoothstep, surroundings, triangle_normals, weighted_sums
+from facenn.engine.head.mesh import Points, surroundings, triangle_normals, weighted_sums
 from facenn.engine.kernels import raster, resolve
 from facenn.engine.kernels.tables import Floats, Hits, Mesh, Output, Palette, Textures
 from facenn.engine.layout import Attribute, Material, Strength
@@ -72,16 +72,14 @@ class _Scene:
     root_height: Floats  # (T,) degrees above the hairline; infinite for what is no hair
 
 
-def _wall(side: int) -> NDArray[np.uint8]:
-    """(side, side, 3) the studio's plain grey wall, brighter behind the head."""
-    across, down = np.meshgrid(*[(np.arange(side) + 0.5) / side] * 2)
-    fade = smoothstep(0, 0.75, np.hypot(across - 0.5, (down - 0.45) * 0.9))[..., None]
-    wall = np.array([0.74, 0.75, 0.76]) * (1 - fade) + np.array([0.58, 0.59, 0.60]) * fade
-    return np.ascontiguousarray((wall * 255).astype(np.uint8))
-
-
 class Engine:
     """The embedded engine of one character. Not for several threads at once: it reuses its buffers.
+
+    Example:
+        >>> engine = Engine("classic", side=64)
+        >>> render = engine.draw(engine.schema.neutral())
+        >>> render.picture.shape, render.labels.shape
+        ((64, 64, 3), (64, 64))
 
     Args:
         name: character, see ``facenn.engine.characters``.
@@ -113,13 +111,20 @@ class Engine:
         samples = (2 * side, 2 * side)
         self._hits = Hits(np.empty(samples, np.int32), *np.empty((2, *samples), np.float32))
         self._depth = np.empty(samples, np.float32)
-        self._wall = _wall(side)
+        self._wall = studio_wall(side)
 
     def draw(self, vector: Floats, conditions: Conditions = STUDIO) -> Render:
         """Draw one face.
 
+        Example:
+            >>> engine = Engine("classic", side=64)
+            >>> neutral = engine.schema.neutral()
+            >>> straight, turned = engine.draw(neutral), engine.draw(neutral, Conditions(yaw=20))
+            >>> bool((straight.labels != turned.labels).any())
+            True
+
         Args:
-            vector: (schema.size,) parameters; values are projected to what is valid.
+            vector: (schema.size,) float32 parameters in [0, 1]; values are projected to what is valid.
             conditions: pose, expression, light, background and distance; no part of the character.
 
         Raises:

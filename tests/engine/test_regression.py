@@ -57,7 +57,8 @@ def test_face_is_drawn_as_before(small_engine: Engine, name: str) -> None:
 
 def renew() -> None:
     """Write what is drawn now."""
-    engine, arrays = Engine("portrait", side=SIDE), {}
+    engine = Engine("portrait", side=SIDE)
+    arrays: dict[str, NDArray[np.generic]] = {}
     for name in FACES:
         colours, counts = coarse(draw(engine, name))
         arrays |= {f"{name} colours": colours.astype(np.float16), f"{name} labels": counts.astype(np.int32)}

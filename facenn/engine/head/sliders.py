@@ -158,7 +158,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
         scale_horiz | scale-horiz | | | Width
         scale_vert | scale-vert | | | Length"""),
 )
-# The four two-sided sliders that move the picture least: nobody can recover or miss them.
+# The four two-sided sliders that move the picture least: they can be neither recovered nor missed.
 LEFT_OUT = frozenset({"mouth.philtrum", "nose.tip_width", "mouth.cupidsbow_width", "mouth.cupidsbow"})
 
 

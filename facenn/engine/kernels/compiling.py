@@ -69,7 +69,7 @@ def _folders(beside_code: Path) -> Iterator[Path]:
 
 
 def _is_own(folder: Path) -> bool:
-    """Whether files can be written to a folder, and by nobody else: kernels are code that will run here."""
+    """Whether this user alone, or root, can put files into a folder: kernels are code that will run here."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -99,7 +99,7 @@ def colour_of(render: Render) -> list[int]:
 
 
 def label_of(render: Render) -> str:
-    return LABELS[render.labels[0, 0]]
+    return LABELS[int(render.labels[0, 0])]
 
 
 def tone(light: float) -> float:
