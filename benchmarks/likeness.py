@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from facenn.alignment import AlignedFace, align, find_faces
 from facenn.config import EngineFitConfig, FitConfig
-from facenn.engine.generation import engine_digest
+from facenn.engine.digest import engine_digest
 from facenn.engine.renderer import Engine
 from facenn.errors import FacennError, FormatError, MissingFileError, PhotoError
 from facenn.files import replace_text

@@ -28,15 +28,16 @@ import psutil
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from facenn.engine import rasterizer, renderer, shading
-from facenn.engine.brows import BROW_STYLES
-from facenn.engine.generation import random_vector
-from facenn.engine.hair_styles import HAIR_STYLES
-from facenn.engine.head import Head
-from facenn.engine.looks import SkinMaps
+from facenn.engine import renderer
+from facenn.engine.hair.styles import HAIR_STYLES
+from facenn.engine.head.asset import Head
+from facenn.engine.kernels import raster, resolve
 from facenn.engine.renderer import Engine
+from facenn.engine.skin.brows import BROW_STYLES
+from facenn.engine.skin.maps import SkinMaps
 from facenn.files import replace_text
 from facenn.images import write_pixels
+from facenn.people import random_vector
 from facenn.schema import ParameterSchema, Vector
 
 RESULTS = Path(__file__).parent / "results" / "render.md"
@@ -47,10 +48,10 @@ EARLY = 50  # pictures after which memory is looked at first: every style has be
 STAGES: dict[str, list[tuple[object, str]]] = {
     "shape": [(Head, "shape")],
     "geometry": [(Engine, "_geometry")],
-    "light": [(rasterizer, "project"), (rasterizer, "depth_map"), (rasterizer, "light_vertices")],
-    "visibility": [(rasterizer, "visibility")],
+    "light": [(raster, "project"), (raster, "depth_map"), (raster, "light_vertices")],
+    "visibility": [(raster, "visibility")],
     "brows": [(SkinMaps, "brows")],
-    "resolve": [(shading, "resolve")],
+    "resolve": [(resolve, "resolve")],
     "JPEG": [(sys.modules[__name__], "write_pixels")],
 }
 """What is timed; the kernels are wrapped where the engine looks them up."""

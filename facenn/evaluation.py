@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facenn.dataset import Faces, Rows, batches
-from facenn.engine.looks import LABELS
+from facenn.engine.layout import LABELS
 from facenn.networks.frozen import Frozen
 from facenn.networks.imitator import Imitator
 from facenn.networks.recognition import REPORTED
@@ -45,7 +45,7 @@ class Pair(NamedTuple):
 
     Attributes:
         engine: (3, SIDE, SIDE) the engine's picture, RGB in [0, 1].
-        labels: (SIDE, SIDE) its label map, indices into ``facenn.engine.looks.LABELS``.
+        labels: (SIDE, SIDE) its label map, indices into ``facenn.engine.layout.LABELS``.
         imitated: (3, SIDE, SIDE) the Imitator's picture.
     """
 

@@ -1,5 +1,6 @@
-"""What several test files share: the repository's data, and a toy Imitator whose pictures show no face."""
+"""What several test files share: the repository's data, engines, and a toy Imitator whose pictures show no face."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from facenn.engine import renderer
 from facenn.engine.characters import character
+from facenn.engine.head.asset import Head, Part
+from facenn.engine.renderer import Engine
+from facenn.engine.skin.maps import SkinMaps
 from facenn.networks.checkpoints import save_imitator
 from facenn.networks.dcgan import Dcgan
 from facenn.networks.frozen import Frozen, load_frozen
@@ -93,3 +98,49 @@ def toy_model(toy_imitator: Imitator, portrait: ParameterSchema, tmp_path_factor
     path = tmp_path_factory.mktemp("model") / "imitator.safetensors"
     save_imitator(path, toy_imitator, portrait)
     return path
+
+
+@pytest.fixture(scope="session")
+def head() -> Head:
+    return Head()
+
+
+@pytest.fixture(scope="session")
+def skin(head: Head) -> Part:
+    return head.part("body")
+
+
+@pytest.fixture(scope="session")
+def maps(head: Head, skin: Part) -> SkinMaps:
+    return SkinMaps(head, skin)
+
+
+@pytest.fixture(scope="session")
+def make_engine(maps: SkinMaps) -> Callable[[str, int], Engine]:
+    """Engines of a character and a side; painted maps and hair are the same for all of them, and slow to make."""
+    scenes: dict[str, renderer._Scene] = {}
+
+    def make(name: str, side: int) -> Engine:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(renderer, "SkinMaps", lambda head, skin: maps)
+            made = Engine(name, side=side)
+        made._scenes = scenes
+        return made
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def engine(make_engine: Callable[[str, int], Engine]) -> Engine:
+    return make_engine("portrait", renderer.SIDE)
+
+
+@pytest.fixture(scope="session")
+def small_engine(make_engine: Callable[[str, int], Engine]) -> Engine:
+    """The portrait at a quarter of the pixels."""
+    return make_engine("portrait", 256)
+
+
+@pytest.fixture(scope="session")
+def classic(make_engine: Callable[[str, int], Engine]) -> Engine:
+    return make_engine("classic", renderer.SIDE)

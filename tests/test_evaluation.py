@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from facenn.dataset import Faces
-from facenn.engine.looks import LABELS
+from facenn.engine.layout import LABELS
 from facenn.engine.renderer import Engine, Render
 from facenn.evaluation import PARTS, Pair, drawn_by, held_out, likeness, measure_gap, recovery
 from facenn.exchange.renders import RendersFolder, write_table

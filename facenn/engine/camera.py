@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facenn.engine.mesh import smoothstep
-from facenn.engine.sliders import EXPRESSIONS
+from facenn.engine.head.mesh import smoothstep
+from facenn.engine.head.sliders import EXPRESSIONS
+from facenn.engine.kernels.tables import Lights
 from facenn.errors import ConfigError
 
 Matrix = NDArray[np.float32]
@@ -27,7 +28,7 @@ class Conditions:
         yaw: degrees by which the head turns to the picture's right, -30..30.
         pitch: degrees by which it looks down.
         roll: degrees by which it leans clockwise.
-        expression: (name, 0..1) of ``facenn.engine.sliders.EXPRESSIONS``.
+        expression: (name, 0..1) of ``facenn.engine.head.sliders.EXPRESSIONS``.
         light_yaw: degrees by which all lights move to the picture's right.
         light_pitch: degrees by which they move up.
         light: RGB factor of all lights.
@@ -85,21 +86,6 @@ DIRECTIONS = np.stack([KEY, _direction(0.32, -0.05, 1.0), _direction(0.7, 0.4, -
 COLOURS = np.array([[2.30, 2.28, 2.25], [0.55, 0.56, 0.57], [0.18, 0.18, 0.19], [0.15, 0.15, 0.16]])
 """(4, 3) linear RGB of the same lights."""
 AMBIENT = 0.95  # light from all around, relative to the first studio
-
-
-@dataclass(frozen=True)
-class Lights:
-    """The lamps of one picture.
-
-    Attributes:
-        directions: (4, 3) towards the key, the fill and two rim lights.
-        colours: (4, 3) linear RGB.
-        ambient: (3,) linear RGB of the light from all around.
-    """
-
-    directions: Matrix
-    colours: Matrix
-    ambient: Matrix
 
 
 @dataclass(frozen=True)
@@ -173,6 +159,14 @@ def camera(conditions: Conditions, lamps: Lights) -> Camera:
     return Camera(view=(perspective(half_tangent, 0.2 * away, away + 30) @ look_at(eye, TARGET)).astype(np.float32),
                   light=(orthographic(2.3, 1, 16) @ look_at(lamp, TARGET)).astype(np.float32),
                   half_tangent=half_tangent)
+
+
+def studio_wall(side: int) -> NDArray[np.uint8]:
+    """(side, side, 3) the studio's plain grey wall, brighter behind the head."""
+    across, down = np.meshgrid(*[(np.arange(side) + 0.5) / side] * 2)
+    fade = smoothstep(0, 0.75, np.hypot(across - 0.5, (down - 0.45) * 0.9))[..., None]
+    wall = np.array([0.74, 0.75, 0.76]) * (1 - fade) + np.array([0.58, 0.59, 0.60]) * fade
+    return np.ascontiguousarray((wall * 255).astype(np.uint8))
 
 
 def turned(positions: NDArray[np.float32], normals: NDArray[np.float32], conditions: Conditions) -> None:

@@ -6,17 +6,31 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from facenn.engine import shading
-from facenn.engine.brows import BROW_STYLES
-from facenn.engine.hair_styles import HAIR_STYLES
-from facenn.engine.looks import Look
-from facenn.engine.sliders import ANCESTRIES, SHAPE_SLIDERS
-from facenn.engine.wrinkles import ZONES
+from facenn.engine.hair.styles import HAIR_STYLES
+from facenn.engine.head.sliders import ANCESTRIES, SHAPE_SLIDERS
+from facenn.engine.layout import FIRST_ZONE, ZONES, Colour, Strength
+from facenn.engine.skin.brows import BROW_STYLES
 from facenn.errors import ConfigError
 from facenn.schema import Choice, ParameterSchema, Slider
 
 Named = Mapping[str, float | str]
-Colour = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a head is coloured.
+
+    Attributes:
+        brow_style: key of ``facenn.engine.skin.brows.BROW_STYLES``.
+        hair_style: key of ``facenn.engine.hair.styles.HAIR_STYLES``.
+        colours: (rows, 3) linear RGB, rows ``facenn.engine.layout.Colour``.
+        strengths: (entries,) of ``facenn.engine.layout.Strength``.
+    """
+
+    brow_style: str
+    hair_style: str
+    colours: NDArray[np.float32]
+    strengths: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -133,12 +147,12 @@ def _greyed(hair: NDArray[np.float64], share: float) -> NDArray[np.float64]:
 
 
 def _colours(*, tone: NDArray[np.float64], hair: NDArray[np.float64], brow: NDArray[np.float64],
-             iris: NDArray[np.float64], sclera: NDArray[np.float64]) -> Colour:
-    table = np.zeros((shading.COLOURS, 3), np.float32)
-    table[shading.TONE], table[shading.HAIR_COLOUR], table[shading.BROW_COLOUR] = tone, hair, brow
-    table[shading.LIP_COLOUR], table[shading.SHADOW_COLOUR] = LIPSTICK, EYE_SHADOW
-    table[shading.IRIS_OUTER], table[shading.IRIS_INNER] = iris, iris * 0.7 + np.array([0.07, 0.04, 0.012])
-    table[shading.CLOTH_COLOUR], table[shading.SCLERA] = SHIRT, sclera
+             iris: NDArray[np.float64], sclera: NDArray[np.float64]) -> NDArray[np.float32]:
+    table = np.zeros((len(Colour), 3), np.float32)
+    table[Colour.SKIN], table[Colour.HAIR], table[Colour.BROW] = tone, hair, brow
+    table[Colour.LIPSTICK], table[Colour.EYE_SHADOW] = LIPSTICK, EYE_SHADOW
+    table[Colour.IRIS_OUTER], table[Colour.IRIS_INNER] = iris, iris * 0.7 + np.array([0.07, 0.04, 0.012])
+    table[Colour.CLOTH], table[Colour.SCLERA] = SHIRT, sclera
     return table
 
 
@@ -146,39 +160,39 @@ def _strengths(value: Callable[[str], float], hair_style: str) -> NDArray[np.flo
     """Every strength of the shader, from slider values.
 
     Squares, for what most people lack: of evenly drawn faces, most should show little of it. Beards grow a little
-    faster, or nobody would see where one begins.
+    faster, so that it shows where one begins.
     """
-    strengths = np.zeros(shading.STRENGTHS, np.float32)
+    strengths = np.zeros(len(Strength), np.float32)
     for entry, most, name in (
-            (shading.LIP_STRENGTH, 0.8, "lips.colour"), (shading.BLUSH_STRENGTH, 0.8, "cheek.blush"),
-            (shading.SHADOW_STRENGTH, 0.6, "eyes.shadow"), (shading.LINER_STRENGTH, 0.8, "eyes.liner"),
-            (shading.FRECKLE_STRENGTH, 0.9, "skin.freckles"), (shading.MOLE_STRENGTH, 0.9, "skin.moles")):
+            (Strength.LIPSTICK, 0.8, "lips.colour"), (Strength.BLUSH, 0.8, "cheek.blush"),
+            (Strength.EYE_SHADOW, 0.6, "eyes.shadow"), (Strength.LINER, 0.8, "eyes.liner"),
+            (Strength.FRECKLES, 0.9, "skin.freckles"), (Strength.MOLES, 0.9, "skin.moles")):
         strengths[entry] = most * value(name) ** 2
     for entry, most, name in (
-            (shading.STUBBLE_STRENGTH, 1.0, "beard.stubble"), (shading.MOUSTACHE_STRENGTH, 0.95, "beard.moustache"),
-            (shading.CHIN_STRENGTH, 0.95, "beard.chin"), (shading.JAW_STRENGTH, 0.95, "beard.jaw")):
+            (Strength.STUBBLE, 1.0, "beard.stubble"), (Strength.MOUSTACHE, 0.95, "beard.moustache"),
+            (Strength.CHIN, 0.95, "beard.chin"), (Strength.JAW, 0.95, "beard.jaw")):
         strengths[entry] = most * value(name) ** 1.5
     for entry, most, name in (
-            (shading.CIRCLE_STRENGTH, 1.0, "eyes.circles"), (shading.FLUSH_STRENGTH, 2.0, "skin.redness"),
-            (shading.MOTTLE_STRENGTH, 1.0, "skin.unevenness"), (shading.PORE_STRENGTH, 0.5, "skin.pores"),
-            (shading.OIL, 1.0, "skin.gloss"), (shading.LIP_TONE, 1.0, "lips.tone"),
-            (shading.BROW_DENSITY, 1.0, "eyebrows.density"),
-            (shading.BROW_THICKNESS, 1.0, "eyebrows.thickness"), (shading.BROW_LENGTH, 1.0, "eyebrows.length"),
-            (shading.BROW_DEPTH, 1.0, "eyebrows.colour"), (shading.IRIS_SIZE, 1.0, "iris.size"),
-            (shading.LASH_STRENGTH, 1.0, "eyes.lashes")):
+            (Strength.CIRCLES, 1.0, "eyes.circles"), (Strength.FLUSH, 2.0, "skin.redness"),
+            (Strength.MOTTLE, 1.0, "skin.unevenness"), (Strength.PORES, 0.5, "skin.pores"),
+            (Strength.OIL, 1.0, "skin.gloss"), (Strength.LIP_TONE, 1.0, "lips.tone"),
+            (Strength.BROW_DENSITY, 1.0, "eyebrows.density"),
+            (Strength.BROW_THICKNESS, 1.0, "eyebrows.thickness"), (Strength.BROW_LENGTH, 1.0, "eyebrows.length"),
+            (Strength.BROW_DEPTH, 1.0, "eyebrows.colour"), (Strength.IRIS_SIZE, 1.0, "iris.size"),
+            (Strength.LASHES, 1.0, "eyes.lashes")):
         strengths[entry] = most * value(name)
     for zone, name in enumerate(ZONES):
         group = "eyes" if name in ("bags", "crease") else "age"
-        strengths[shading.FIRST_ZONE + zone] = value(f"{group}.{name}")
+        strengths[FIRST_ZONE + zone] = value(f"{group}.{name}")
     for entry, reach, name in (
-            (shading.BROW_GAP, 1.0, "eyebrows.gap"), (shading.BROW_LIFT, 1.0, "eyebrows.lift"),
-            (shading.BROW_SLANT, 1.0, "eyebrows.slant"), (shading.BROW_ARCH, 1.0, "eyebrows.arch"),
-            (shading.BROW_TAPER, 1.0, "eyebrows.taper"), (shading.HAIRLINE, HAIRLINE_REACH, "hair.hairline")):
+            (Strength.BROW_GAP, 1.0, "eyebrows.gap"), (Strength.BROW_LIFT, 1.0, "eyebrows.lift"),
+            (Strength.BROW_SLANT, 1.0, "eyebrows.slant"), (Strength.BROW_ARCH, 1.0, "eyebrows.arch"),
+            (Strength.BROW_TAPER, 1.0, "eyebrows.taper"), (Strength.HAIRLINE, HAIRLINE_REACH, "hair.hairline")):
         strengths[entry] = reach * (2 * value(name) - 1)
-    strengths[shading.LIP_GLOSS] = NATURAL_GLOSS
-    strengths[shading.SCALP_STRENGTH] = 0 if hair_style == "bald" else 0.9
+    strengths[Strength.LIP_GLOSS] = NATURAL_GLOSS
+    strengths[Strength.SCALP] = 0 if hair_style == "bald" else 0.9
     style = HAIR_STYLES[hair_style]
-    strengths[shading.RECESSION] = style.recession if style else 0
+    strengths[Strength.RECESSION] = style.recession if style else 0
     return strengths
 
 

@@ -1,11 +1,12 @@
 """Compiled drawing on arrays: anti-aliased strokes, texture-space rasterising, value noise."""
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from facenn.engine.kernels.compiling import kernel
 
-@nb.njit(cache=True)
+
+@kernel()
 def stroke(canvas: NDArray[np.float32], path: NDArray[np.float64], radius: NDArray[np.float64], value: float,
            alpha: float) -> None:
     """Blend a polyline into a canvas.
@@ -36,7 +37,7 @@ def stroke(canvas: NDArray[np.float32], path: NDArray[np.float64], radius: NDArr
                 canvas[y, x] += (value - canvas[y, x]) * min(cover, 1.0) * alpha
 
 
-@nb.njit(cache=True)
+@kernel()
 def rasterize_uv(uv: NDArray[np.float64], triangles: NDArray[np.int32], attributes: NDArray[np.float64],
                  out: NDArray[np.float32], covered: NDArray[np.bool_]) -> None:
     """Interpolate vertex attributes over the texels that the triangles cover, and a little beyond their borders.
@@ -75,7 +76,7 @@ def rasterize_uv(uv: NDArray[np.float64], triangles: NDArray[np.int32], attribut
                         covered[y, x] = True
 
 
-@nb.njit(cache=True)
+@kernel()
 def _add_octave(points: NDArray[np.float32], frequency: float, shift: NDArray[np.float64],
                 lattice: NDArray[np.float32], amplitude: float, total: NDArray[np.float32]) -> None:
     n = lattice.shape[0]

@@ -7,17 +7,18 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from facenn.engine import rasterizer, shading
-from facenn.engine.camera import FRAME, STUDIO, Conditions, camera, lights, turned
-from facenn.engine.canvas import on_canvas
-from facenn.engine.characters import character
-from facenn.engine.hair import grow
-from facenn.engine.hair_styles import HAIR_STYLES
-from facenn.engine.head import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
-from facenn.engine.looks import Look, SkinMaps
-from facenn.engine.mesh import Points, smoothstep, surroundings, triangle_normals, weighted_sums
-from facenn.engine.rasterizer import CLOTH, EYE, HAIR, LASH, SKIN, Floats
-from facenn.engine.strands import lash_texture, strand_texture
+from facenn.engine.camera import FRAME, STUDIO, Conditions, camera, lights, studio_wall, turned
+from facenn.engine.characters import Look, character
+from facenn.engine.hair.growth import grow
+from facenn.engine.hair.strands import lash_texture, strand_texture
+from facenn.engine.hair.styles import HAIR_STYLES
+from facenn.engine.head.asset import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
+from facenn.engine.head.mesh import Points, surroundings, triangle_normals, weighted_sums
+from facenn.engine.kernels import raster, resolve
+from facenn.engine.kernels.tables import Floats, Hits, Mesh, Output, Palette, Textures
+from facenn.engine.layout import Attribute, Material, Strength
+from facenn.engine.skin.canvas import on_canvas
+from facenn.engine.skin.maps import SkinMaps
 
 SIDE = 512  # pixels of a picture, unless told otherwise
 SHADOW_SIDE = 384
@@ -32,7 +33,7 @@ class Render:
 
     Attributes:
         picture: (S, S, 3) uint8 sRGB.
-        labels: (S, S) uint8, indices into ``facenn.engine.looks.LABELS``.
+        labels: (S, S) uint8, indices into ``facenn.engine.layout.LABELS``.
     """
 
     picture: NDArray[np.uint8]
@@ -71,16 +72,14 @@ class _Scene:
     root_height: Floats  # (T,) degrees above the hairline; infinite for what is no hair
 
 
-def _wall(side: int) -> NDArray[np.uint8]:
-    """(side, side, 3) the studio's plain grey wall, brighter behind the head."""
-    across, down = np.meshgrid(*[(np.arange(side) + 0.5) / side] * 2)
-    fade = smoothstep(0, 0.75, np.hypot(across - 0.5, (down - 0.45) * 0.9))[..., None]
-    wall = np.array([0.74, 0.75, 0.76]) * (1 - fade) + np.array([0.58, 0.59, 0.60]) * fade
-    return np.ascontiguousarray((wall * 255).astype(np.uint8))
-
-
 class Engine:
     """The embedded engine of one character. Not for several threads at once: it reuses its buffers.
+
+    Example:
+        >>> engine = Engine("classic", side=64)
+        >>> render = engine.draw(engine.schema.neutral())
+        >>> render.picture.shape, render.labels.shape
+        ((64, 64, 3), (64, 64))
 
     Args:
         name: character, see ``facenn.engine.characters``.
@@ -103,24 +102,29 @@ class Engine:
                                if s.name in self._head.names]
         self._from_vector = [i for i, s in enumerate(self.schema.sliders) if s.name in self._head.names]
         self._two_sided = np.array([self.schema.sliders[i].two_sided for i in self._from_vector])
-        self._strands = strand_texture(np.random.default_rng(3))
-        self._lashes = lash_texture(np.random.default_rng(1))
+        self._strands, self._lashes = strand_texture(np.random.default_rng(3)), lash_texture(np.random.default_rng(1))
         self._eyeball, self._eyeball_triangles = eyeball()
         self._eye_vertices = [self._head.vertices_of(group) for group in EYEBALLS]
         self._fixed = self._fixed_pieces()
         self._scenes: dict[str, _Scene] = {}
         self._side = side
         samples = (2 * side, 2 * side)
-        self._triangle = np.empty(samples, np.int32)
-        self._weights = np.empty((2, *samples), np.float32)
+        self._hits = Hits(np.empty(samples, np.int32), *np.empty((2, *samples), np.float32))
         self._depth = np.empty(samples, np.float32)
-        self._wall = _wall(side)
+        self._wall = studio_wall(side)
 
     def draw(self, vector: Floats, conditions: Conditions = STUDIO) -> Render:
         """Draw one face.
 
+        Example:
+            >>> engine = Engine("classic", side=64)
+            >>> neutral = engine.schema.neutral()
+            >>> straight, turned = engine.draw(neutral), engine.draw(neutral, Conditions(yaw=20))
+            >>> bool((straight.labels != turned.labels).any())
+            True
+
         Args:
-            vector: (schema.size,) parameters; values are projected to what is valid.
+            vector: (schema.size,) float32 parameters in [0, 1]; values are projected to what is valid.
             conditions: pose, expression, light, background and distance; no part of the character.
 
         Raises:
@@ -146,19 +150,19 @@ class Engine:
         head, skin = self._head, self._skin
         rest = skin.positions_of @ head.base
         front = on_canvas(rest)[skin.position]
-        pieces = [_Piece(skin.positions_of[skin.position], skin.triangles[head.seen], SKIN, skin.uv,
+        pieces = [_Piece(skin.positions_of[skin.position], skin.triangles[head.seen], Material.SKIN, skin.uv,
                          head.occlusion[skin.position], front, skin_position=skin.position)]
         for group in LASHES:
             part = head.part(group)
             upper = group.endswith("2")
-            pieces.append(self._piece(part, LASH, self._lash_uv(part, rest, upper=upper), 1.0))
+            pieces.append(self._piece(part, Material.LASH, self._lash_uv(part, rest, upper=upper), 1.0))
         for group in MOUTH:
             part = head.part(group)
-            pieces.append(self._piece(part, rasterizer.MOUTH, part.uv, 0.55))
+            pieces.append(self._piece(part, Material.MOUTH, part.uv, 0.55))
         depth = below_collar(rest)
         shirt = skin.triangles[(depth[skin.position_triangles] > -0.02).any(1)]
         distance = depth[skin.position].astype(np.float32)
-        pieces.append(_Piece(skin.positions_of[skin.position], shirt, CLOTH,
+        pieces.append(_Piece(skin.positions_of[skin.position], shirt, Material.CLOTH,
                              np.stack([distance, np.zeros_like(distance)], 1), head.occlusion[skin.position],
                              front, skin_position=skin.position))
         return pieces
@@ -189,7 +193,7 @@ class Engine:
                 on_skin[self._skin.position] = self._skin.uv
                 ears = self._maps.mask_at("ears", on_skin)
                 cards = grow(self._head, self._skin, ears, style, np.random.default_rng(11))
-                pieces.append(_Piece(cards.positions_of, cards.triangles, HAIR, cards.uv, cards.occlusion,
+                pieces.append(_Piece(cards.positions_of, cards.triangles, Material.HAIR, cards.uv, cards.occlusion,
                                      np.zeros_like(cards.uv), offset=cards.offset, normals=cards.normals,
                                      root_height=cards.root_height))
             self._scenes[hair_style] = self._assemble(pieces)
@@ -200,7 +204,7 @@ class Engine:
         starts = np.concatenate([[0], np.cumsum(sizes)])
         all_triangles = [p.triangles for p in pieces] + [self._eyeball_triangles] * 2
         shifted = [t + s for t, s in zip(all_triangles, starts, strict=False)]
-        materials = [p.material for p in pieces] + [EYE, EYE]
+        materials = [p.material for p in pieces] + [Material.EYE, Material.EYE]
         heights = [np.full(len(t), np.inf, np.float32) for t in all_triangles]
         for k, piece in enumerate(pieces):
             if piece.root_height is not None:
@@ -239,7 +243,7 @@ class Engine:
             where = slice(start, start + len(piece.uv))
             if piece.skin_position is not None:
                 normals[where] = skin_normals[piece.skin_position]
-                if piece.material == CLOTH:
+                if piece.material == Material.CLOTH:
                     positions[where] += normals[where] * COLLAR_OFFSET
                 else:
                     occlusion[where] *= np.clip(1 - HOLLOW_SHADE * hollow[piece.skin_position], 0.35, 1.15)
@@ -259,33 +263,31 @@ class Engine:
         f4 = np.float32
         lamps = lights(conditions)
         view = camera(conditions, lamps)
-        shown = scene.root_height >= look.strengths[shading.HAIRLINE]
+        shown = scene.root_height >= look.strengths[Strength.HAIRLINE]
         triangles, material = scene.triangles[shown], scene.triangle_material[shown]
         screen, shadow_screen = np.empty_like(positions), np.empty_like(positions)
-        rasterizer.project(positions, view.view, f4(2 * self._side), screen)
+        raster.project(positions, view.view, f4(2 * self._side), screen)
         eyes = slice(scene.starts[-3], None)
         behind = np.empty_like(positions[eyes])
-        rasterizer.project(positions[eyes] - EYE_BEHIND, view.view, f4(2 * self._side), behind)
+        raster.project(positions[eyes] - EYE_BEHIND, view.view, f4(2 * self._side), behind)
         screen[eyes, 2] = behind[:, 2]
-        rasterizer.project(positions, view.light, f4(SHADOW_SIDE), shadow_screen)
-        shadow = np.full((SHADOW_SIDE, SHADOW_SIDE), rasterizer.FAR, f4)
-        rasterizer.depth_map(shadow_screen, triangles, material, shadow)
-        attributes = np.empty((len(positions), rasterizer.ATTRIBUTES), f4)
-        attributes[:, rasterizer.U:rasterizer.V + 1] = scene.uv
-        attributes[:, rasterizer.FACE_X:rasterizer.FACE_Y + 1] = scene.front
-        rasterizer.light_vertices(normals, occlusion, scene.vertex_material, shadow_screen, shadow, lamps.directions,
-                                  lamps.colours, lamps.ambient, attributes)
-        rasterizer.visibility(screen, triangles, material, attributes, self._strands, self._lashes,
-                              look.strengths[shading.LASH_STRENGTH], self._triangle, self._weights[0],
-                              self._weights[1], self._depth)
-        picture = np.empty((self._side, self._side, 3), np.uint8)
-        labels = np.empty((self._side, self._side), np.uint8)
-        shading.resolve(self._triangle, self._weights[0], self._weights[1], triangles, material, attributes,
-                        self._maps.texture, self._maps.canvas, self._maps.brows(look.brow_style), self._strands,
-                        look.colours, look.strengths, lamps.directions, lamps.colours, shading.TONE_CURVE,
-                        shading.LABEL_OF_MATERIAL, f4(view.half_tangent), f4(FRAME / self._side),
-                        self._background(conditions), picture, labels)
-        return Render(picture, labels)
+        raster.project(positions, view.light, f4(SHADOW_SIDE), shadow_screen)
+        shadow = np.full((SHADOW_SIDE, SHADOW_SIDE), raster.FAR, f4)
+        raster.depth_map(shadow_screen, triangles, material, shadow)
+        attributes = np.empty((len(positions), len(Attribute)), f4)
+        attributes[:, Attribute.U:Attribute.V + 1] = scene.uv
+        attributes[:, Attribute.FACE_X:Attribute.FACE_Y + 1] = scene.front
+        raster.light_vertices(normals, occlusion, scene.vertex_material, shadow_screen, shadow, lamps, attributes)
+        mesh = Mesh(triangles, material, attributes)
+        textures = Textures(self._maps.texture, self._maps.canvas, self._maps.brows(look.brow_style), self._strands,
+                            self._lashes)
+        raster.visibility(screen, mesh, textures, look.strengths[Strength.LASHES], self._hits, self._depth)
+        output = Output(self._background(conditions), np.empty((self._side, self._side, 3), np.uint8),
+                        np.empty((self._side, self._side), np.uint8))
+        resolve.resolve(self._hits, mesh, textures, Palette(look.colours, look.strengths), lamps,
+                        f4(view.half_tangent), f4(FRAME / self._side), resolve.TONE_CURVE,
+                        resolve.LABELS_OF_MATERIALS, output)
+        return Render(output.picture, output.labels)
 
     def _background(self, conditions: Conditions) -> NDArray[np.uint8]:
         if conditions.background is None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from facenn.arrays import Log
 from facenn.config import FitConfig
 from facenn.engine.characters import character
-from facenn.engine.people import sample
 from facenn.engine.renderer import Engine
 from facenn.errors import ConfigError
 from facenn.evaluation import Gap, Pair, drawn_by, measure_gap
@@ -26,6 +25,7 @@ from facenn.images import to_tensor, write_pixels
 from facenn.networks.checkpoints import load_imitator
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.networks.imitator import Imitator
+from facenn.people import sample
 from facenn.schema import ParameterSchema, Vector
 from facenn.steps.sheets import side_by_side
 

@@ -14,7 +14,7 @@ from facenn.alignment import AlignedFace
 from facenn.arrays import Log, Progress
 from facenn.config import FitConfig
 from facenn.engine.characters import CHARACTERS, character
-from facenn.engine.generation import engine_digest
+from facenn.engine.digest import engine_digest
 from facenn.engine.renderer import Engine
 from facenn.errors import CheckpointError, ConfigError
 from facenn.fitting import engine as engine_room

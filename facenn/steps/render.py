@@ -5,8 +5,8 @@ from pathlib import Path
 
 from facenn.config import RenderConfig
 from facenn.engine.characters import character
-from facenn.engine.generation import generate
 from facenn.exchange.renders import TABLE_FILE, RendersFolder, write_table
+from facenn.making.generation import generate
 
 
 def render(config: RenderConfig, out: Path, *, replace: bool, progress: Callable[[int], None]) -> RendersFolder:

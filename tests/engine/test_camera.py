@@ -22,7 +22,7 @@ from facenn.engine.camera import (
     rotation,
     turned,
 )
-from facenn.engine.rasterizer import project
+from facenn.engine.kernels.raster import project
 from facenn.errors import ConfigError
 
 Points = NDArray[np.float32]

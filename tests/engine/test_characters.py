@@ -1,13 +1,11 @@
 import numpy as np
 import pytest
 
-from facenn.engine import shading
-from facenn.engine.brows import BROW_STYLES
-from facenn.engine.characters import APPEARANCE, CHARACTERS, HAIRLINE_REACH, SHAPE, character
-from facenn.engine.hair_styles import HAIR_STYLES
-from facenn.engine.head import Head
-from facenn.engine.looks import Look
-from facenn.engine.wrinkles import ZONES
+from facenn.engine.characters import APPEARANCE, CHARACTERS, HAIRLINE_REACH, SHAPE, Look, character
+from facenn.engine.hair.styles import HAIR_STYLES
+from facenn.engine.head.asset import Head
+from facenn.engine.layout import FIRST_ZONE, ZONES, Colour, Strength
+from facenn.engine.skin.brows import BROW_STYLES
 from facenn.errors import ConfigError
 from facenn.schema import Slider
 
@@ -62,21 +60,21 @@ def test_every_slider_changes_the_head_or_the_look(head: Head, slider: Slider) -
 def test_every_random_face_has_a_valid_look(name: str) -> None:
     chosen = character(name)
     assert chosen.schema.character == name
-    wide = [shading.FLUSH_STRENGTH, shading.HAIRLINE, shading.RECESSION]
+    wide = [Strength.FLUSH, Strength.HAIRLINE, Strength.RECESSION]
     for seed in range(50):
         drawn = chosen.look(chosen.schema.to_named(chosen.schema.sample(np.random.default_rng(seed))))
         assert drawn.brow_style in BROW_STYLES
         assert drawn.hair_style in HAIR_STYLES
-        assert drawn.colours.shape == (shading.COLOURS, 3)
+        assert drawn.colours.shape == (len(Colour), 3)
         assert ((drawn.colours >= 0) & (drawn.colours <= 1)).all()
-        assert drawn.strengths.shape == (shading.STRENGTHS,)
-        moves = [shading.BROW_GAP, shading.BROW_LIFT, shading.BROW_SLANT, shading.BROW_ARCH, shading.BROW_TAPER]
+        assert drawn.strengths.shape == (len(Strength),)
+        moves = [Strength.BROW_GAP, Strength.BROW_LIFT, Strength.BROW_SLANT, Strength.BROW_ARCH, Strength.BROW_TAPER]
         assert (np.abs(drawn.strengths[moves]) <= 1).all()
         paint = np.delete(drawn.strengths, wide + moves)
         assert ((paint >= 0) & (paint <= 1)).all()
-        assert 0 <= drawn.strengths[shading.FLUSH_STRENGTH] <= 2
-        assert abs(drawn.strengths[shading.HAIRLINE]) <= HAIRLINE_REACH
-        assert abs(drawn.strengths[shading.RECESSION]) <= 1
+        assert 0 <= drawn.strengths[Strength.FLUSH] <= 2
+        assert abs(drawn.strengths[Strength.HAIRLINE]) <= HAIRLINE_REACH
+        assert abs(drawn.strengths[Strength.RECESSION]) <= 1
 
 
 def test_classic_looks_as_the_bald_neutral_portrait_but_for_its_colours() -> None:
@@ -87,44 +85,44 @@ def test_classic_looks_as_the_bald_neutral_portrait_but_for_its_colours() -> Non
 
 
 def test_skin_darkens_along_its_slider() -> None:
-    tones = [look(skin__tone=t).colours[shading.TONE] for t in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    tones = [look(skin__tone=t).colours[Colour.SKIN] for t in (0.0, 0.25, 0.5, 0.75, 1.0)]
     assert (np.diff(tones, axis=0) < 0).all()
 
 
 def test_warm_skin_is_redder_than_cool_skin() -> None:
-    warm, cool = (look(skin__warmth=w).colours[shading.TONE] for w in (1, 0))
+    warm, cool = (look(skin__warmth=w).colours[Colour.SKIN] for w in (1, 0))
     assert warm[0] / warm[2] > cool[0] / cool[2]
 
 
 def test_grey_hair_loses_its_colour_and_light_hair_gains_light() -> None:
-    grey = look(hair__grey=1, hair__redness=1).colours[shading.HAIR_COLOUR]
+    grey = look(hair__grey=1, hair__redness=1).colours[Colour.HAIR]
     assert np.ptp(grey) < 0.05
-    black, blond = (look(hair__lightness=v).colours[shading.HAIR_COLOUR].sum() for v in (0, 1))
+    black, blond = (look(hair__lightness=v).colours[Colour.HAIR].sum() for v in (0, 1))
     assert blond > 10 * black
 
 
 def test_brows_turn_grey_later_than_hair() -> None:
-    hair, brows = (look(hair__grey=1.0).colours[row] for row in (shading.HAIR_COLOUR, shading.BROW_COLOUR))
+    hair, brows = (look(hair__grey=1.0).colours[row] for row in (Colour.HAIR, Colour.BROW))
     assert (brows < 0.6 * hair).all()
-    assert np.array_equal(*(look().colours[row] for row in (shading.HAIR_COLOUR, shading.BROW_COLOUR)))
+    assert np.array_equal(*(look().colours[row] for row in (Colour.HAIR, Colour.BROW)))
 
 
 @pytest.mark.parametrize(("name", "entry"), [
-    ("eyebrows.gap", shading.BROW_GAP), ("eyebrows.lift", shading.BROW_LIFT), ("eyebrows.slant", shading.BROW_SLANT),
-    ("eyebrows.arch", shading.BROW_ARCH), ("eyebrows.taper", shading.BROW_TAPER)])
+    ("eyebrows.gap", Strength.BROW_GAP), ("eyebrows.lift", Strength.BROW_LIFT), ("eyebrows.slant", Strength.BROW_SLANT),
+    ("eyebrows.arch", Strength.BROW_ARCH), ("eyebrows.taper", Strength.BROW_TAPER)])
 def test_brows_move_either_way(name: str, entry: int) -> None:
     assert [look(**{name: value}).strengths[entry] for value in (0.0, 0.5, 1.0)] == [-1, 0, 1]
 
 
 def test_white_of_the_eye_dulls_and_reddens() -> None:
-    bright, dull = (look(eyes__sclera=v).colours[shading.SCLERA] for v in (0, 1))
+    bright, dull = (look(eyes__sclera=v).colours[Colour.SCLERA] for v in (0, 1))
     assert (dull < bright).all()
     assert dull[0] / dull[1] > bright[0] / bright[1]
 
 
 @pytest.mark.parametrize(("name", "entry", "most"), [
-    ("beard.stubble", shading.STUBBLE_STRENGTH, 1), ("beard.moustache", shading.MOUSTACHE_STRENGTH, 0.95),
-    ("beard.chin", shading.CHIN_STRENGTH, 0.95), ("beard.jaw", shading.JAW_STRENGTH, 0.95)])
+    ("beard.stubble", Strength.STUBBLE, 1), ("beard.moustache", Strength.MOUSTACHE, 0.95),
+    ("beard.chin", Strength.CHIN, 0.95), ("beard.jaw", Strength.JAW, 0.95)])
 def test_beard_grows_part_by_part(name: str, entry: int, most: float) -> None:
     shaven, half, full = (look(**{name: value}).strengths for value in (0.0, 0.5, 1.0))
     assert (shaven[entry], half[entry], full[entry]) == pytest.approx((0, most * 0.5**1.5, most))
@@ -135,18 +133,18 @@ def test_beard_grows_part_by_part(name: str, entry: int, most: float) -> None:
 def test_lines_have_one_slider_each(zone: int) -> None:
     name = next(s.name for s in APPEARANCE if s.name.split(".") in (["age", ZONES[zone]], ["eyes", ZONES[zone]]))
     none, deep = (look(**{name: value}).strengths for value in (0.0, 1.0))
-    assert np.flatnonzero(none != deep).tolist() == [shading.FIRST_ZONE + zone]
-    assert deep[shading.FIRST_ZONE + zone] == 1
+    assert np.flatnonzero(none != deep).tolist() == [FIRST_ZONE + zone]
+    assert deep[FIRST_ZONE + zone] == 1
 
 
 def test_scalp_is_painted_under_all_hair_but_not_on_bald_heads() -> None:
-    painted = {style: look(hair__style=style).strengths[shading.SCALP_STRENGTH] > 0 for style in HAIR_STYLES}
+    painted = {style: look(hair__style=style).strengths[Strength.SCALP] > 0 for style in HAIR_STYLES}
     assert not painted.pop("bald")
     assert all(painted.values())
 
 
 def test_temples_recede_with_receding_hair_alone_and_are_round_where_it_is_tied_back() -> None:
-    recession = {s: look(hair__style=s).strengths[shading.RECESSION] for s in HAIR_STYLES}
+    recession = {s: look(hair__style=s).strengths[Strength.RECESSION] for s in HAIR_STYLES}
     assert recession.pop("receding") == 1
     assert recession.pop("tied_back") < 0
     assert recession.pop("bun") < 0
@@ -154,7 +152,7 @@ def test_temples_recede_with_receding_hair_alone_and_are_round_where_it_is_tied_
 
 
 def test_hairline_is_neutral_in_the_middle_and_rises_with_its_slider() -> None:
-    low, neutral, high = (look(hair__hairline=v).strengths[shading.HAIRLINE] for v in (0.0, 0.5, 1.0))
+    low, neutral, high = (look(hair__hairline=v).strengths[Strength.HAIRLINE] for v in (0.0, 0.5, 1.0))
     assert (low, neutral, high) == pytest.approx((-HAIRLINE_REACH, 0, HAIRLINE_REACH))
 
 

@@ -7,8 +7,8 @@ import pytest
 from torch import Tensor
 
 from facenn.arrays import Floats
-from facenn.engine.generation import random_vector
 from facenn.fitting.engine.library import Library
+from facenn.people import random_vector
 from facenn.perception.cells import CELLS
 from facenn.perception.observation import Observation
 from facenn.perception.skin import SkinSpots

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from facenn.arrays import Array, Vector
-from facenn.engine.generation import random_vector
 from facenn.fitting.choices import Terms, choose_options, decide, decided_columns, with_hair
 from facenn.fitting.locks import Lock
 from facenn.fitting.prior import Prior
 from facenn.networks.traits import Traits
+from facenn.people import random_vector
 from facenn.schema import ParameterSchema
 from tests.fitting.conftest import SCHEMA
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from facenn.arrays import Vector
-from facenn.engine.generation import random_vector
 from facenn.fitting.locks import Lock
 from facenn.fitting.prior import ASH, BROWN_HAIR, DARK_SKIN, Population, Prior, held_sliders
 from facenn.networks.traits import Traits
+from facenn.people import random_vector
 from facenn.schema import ParameterSchema
 from tests.fitting.conftest import SCHEMA as TOY
 

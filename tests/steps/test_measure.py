@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from facenn.config import FitConfig, ImitatorFitConfig
-from facenn.engine.generation import random_vector
 from facenn.engine.renderer import Engine
 from facenn.errors import CheckpointError, ConfigError
 from facenn.images import read_pixels, to_tensor
 from facenn.networks.checkpoints import save_imitator
 from facenn.networks.dcgan import Dcgan
+from facenn.people import random_vector
 from facenn.schema import ParameterSchema
 from facenn.steps import measure as module
 from facenn.steps.measure import Fresh, Measures, measure

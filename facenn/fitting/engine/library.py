@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import facenn.perception
+from facenn import people
 from facenn.arrays import Floats, Progress, Vector
 from facenn.engine.characters import character
-from facenn.engine.generation import engine_digest, random_vector
+from facenn.engine.digest import engine_digest
 from facenn.files import replacing
 from facenn.fitting.engine import observer as observing
 from facenn.fitting.engine.observer import PASSES, ObserverPool, ObserverSetting, RenderObserver, reference_points
 from facenn.networks import landmarks
 from facenn.networks.frozen import RECOGNITION
+from facenn.people import random_vector
 from facenn.perception.observation import Observation, joined
 from facenn.perception.skin import SkinSpots
 from facenn.schema import ParameterSchema
@@ -58,7 +60,7 @@ class Library:
 
 
 def library_folder(root: Path, name: str, *, seed: int) -> Path:
-    """Where the library of a character is kept: another engine, schema or way to look gets another folder.
+    """Where the library of a character is kept: other people, another engine, schema or way to look get another folder.
 
     Args:
         root: of all libraries.
@@ -67,7 +69,7 @@ def library_folder(root: Path, name: str, *, seed: int) -> Path:
     """
     digest = hashlib.sha256(character(name).schema.to_json().encode())
     seeing = [*Path(facenn.perception.__path__[0]).rglob("*.py"), Path(observing.__file__)]
-    for path in [*sorted(seeing), Path(landmarks.__file__), *RECOGNITION]:
+    for path in [*sorted(seeing), Path(landmarks.__file__), *RECOGNITION, Path(people.__file__)]:
         digest.update(path.read_bytes())
     return root / f"{name}-{seed}-{engine_digest()}-{digest.hexdigest()[:8]}"
 

@@ -12,7 +12,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from facenn.arrays import Floats, Vector
-from facenn.engine.looks import LABELS
+from facenn.engine.layout import LABELS
 from facenn.engine.renderer import Engine
 from facenn.errors import FormatError
 from facenn.images import to_tensor

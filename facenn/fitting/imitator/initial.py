@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from facenn.arrays import Vector
-from facenn.engine.generation import random_vector
 from facenn.fitting.choices import hair_columns
 from facenn.fitting.imitator.objective import Losses
 from facenn.fitting.imitator.target import Target
 from facenn.fitting.prior import Prior
+from facenn.people import random_vector
 from facenn.schema import ParameterSchema
 
 CROWD = 1536  # random people of whom a prior takes the peers, as many as in a library

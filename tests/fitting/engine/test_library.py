@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facenn import people
 from facenn.arrays import Floats
 from facenn.fitting.engine import library as module
 from facenn.fitting.engine.library import PART, Library, library_folder, load_library
@@ -78,3 +79,11 @@ def test_larger_library_begins_with_the_smaller_one(tmp_path: Path) -> None:
 def test_library_folder_is_another_one_for_another_character_or_seed(tmp_path: Path) -> None:
     folders = {library_folder(tmp_path, name, seed=seed) for name in ("portrait", "classic") for seed in (0, 1)}
     assert len(folders) == 4
+
+
+def test_library_folder_is_another_one_for_other_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = library_folder(tmp_path, "classic", seed=0)
+    edited = tmp_path / "people.py"
+    edited.write_text(Path(people.__file__).read_text(encoding="utf-8") + "# edited", encoding="utf-8")
+    monkeypatch.setattr(people, "__file__", str(edited))
+    assert library_folder(tmp_path, "classic", seed=0) != before

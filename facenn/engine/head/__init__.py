@@ -1,0 +1,1 @@
+"""The head's shape: its mesh, the packed displacements of the sliders, and what the sliders are called."""

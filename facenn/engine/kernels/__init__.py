@@ -1,0 +1,1 @@
+"""The compiled code: from projected triangles to the bytes of a picture, and where it is kept."""
