@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from facenn.alignment import AlignedFace, align, find_faces
+from facenn.arrays import Array, Pixels
 from facenn.config import EngineFitConfig, FitConfig
 from facenn.engine.digest import engine_digest
 from facenn.engine.renderer import Engine
@@ -36,12 +36,10 @@ from facenn.networks.cropping import procrustes
 from facenn.networks.facemesh import MESH
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.report.sheet import contact_sheet
-from facenn.report.summary import Pixels
 from facenn.steps.fit import Fitter, Job, Refusal, open_fitter
 from facenn.steps.folder import PHOTO_SUFFIXES
 from facenn.steps.project import RUNS, Project, choose_device
 
-Array = NDArray[np.float64]
 SHEET_SIDE = 256
 NEAREST = "nearest by recognition"
 BASELINES = ("photo", "neutral", NEAREST, "nearest by landmarks")

@@ -23,6 +23,7 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from benchmarks.likeness import find_people, judged_photo, judged_render
+from facenn.arrays import Pixels
 from facenn.errors import FacennError, MissingFileError, PhotoError
 from facenn.files import replace_text
 from facenn.images import SIDE, read_pixels, to_tensor, write_pixels
@@ -30,7 +31,6 @@ from facenn.networks.facemesh import BROW_OUTLINES, EYE_OUTLINES, FACE_OVAL, MES
 from facenn.networks.frozen import load_frozen
 from facenn.networks.landmarks import FaceFinder
 from facenn.report.sheet import contact_sheet
-from facenn.report.summary import Pixels
 from facenn.steps.project import RUNS, Project
 
 Picture = NDArray[np.float64]  # (SIDE, SIDE, 3) RGB in [0, 1]

@@ -25,9 +25,9 @@ from unittest import mock
 import numba
 import numpy as np
 import psutil
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from facenn.arrays import Array, Vector
 from facenn.engine import renderer
 from facenn.engine.hair.styles import HAIR_STYLES
 from facenn.engine.head.asset import Head
@@ -38,7 +38,7 @@ from facenn.engine.skin.maps import SkinMaps
 from facenn.files import replace_text
 from facenn.images import write_pixels
 from facenn.people import random_vector
-from facenn.schema import ParameterSchema, Vector
+from facenn.schema import ParameterSchema
 
 RESULTS = Path(__file__).parent / "results" / "render.md"
 GOAL, SMALL_GOAL = 100, 30  # milliseconds
@@ -59,7 +59,6 @@ STAGES: dict[str, list[tuple[object, str]]] = {
 P = ParamSpec("P")
 R = TypeVar("R")
 Clock = dict[str, float]
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

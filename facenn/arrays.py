@@ -9,6 +9,12 @@ Array = NDArray[np.float64]
 """Numbers of a solver or a measure, in double precision."""
 Floats = NDArray[np.float32]
 """Colours, positions and weights of pictures."""
+Floating = NDArray[np.floating]
+"""Numbers of either precision."""
+Ints = NDArray[np.int32]
+"""Numbers of vertices, triangles and samples."""
+Bytes = NDArray[np.uint8]
+"""Textures and label maps."""
 Mask = NDArray[np.bool_]
 """Which pixels or entries are meant."""
 Pixels = NDArray[np.uint8]

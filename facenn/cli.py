@@ -244,6 +244,26 @@ def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or 
 
 
 @app.command()
+def draw(parameters: Annotated[Path, typer.Argument(help="A parameters.json, as a fit writes it")],
+         out: Annotated[Path | None, typer.Option(
+             help="The picture to write, .png or .jpg; default: runs/<name of the file>.png")] = None,
+         side: Annotated[int, typer.Option(min=32, help="Pixels of the picture")] = 512,
+         yaw: Annotated[float, typer.Option(min=-30, max=30, help="Degrees to which the head is turned")] = 0.0,
+         pitch: Annotated[float, typer.Option(min=-30, max=30, help="Degrees to which it is lowered")] = 0.0) -> None:
+    """Draw a saved face with the embedded engine."""
+    from facenn.faces import draw as picture_of
+    from facenn.images import write_pixels
+
+    out = out or RUNS / f"{parameters.stem}.png"
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise ConfigError(f"expected a .png or .jpg file to write, got {out}")
+    import numpy as np
+
+    write_pixels(out, np.asarray(picture_of(parameters, side=side, yaw=yaw, pitch=pitch)))
+    print(out)
+
+
+@app.command()
 def demo(photo: Annotated[Path | None, typer.Option(help="Any photo; default: an astronaut")] = None,
          out: Annotated[Path, Out] = RUNS / "demo") -> None:
     """Fit a photo with the shipped networks and write a report."""

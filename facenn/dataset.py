@@ -13,12 +13,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from facenn.arrays import Rows, Vector
 from facenn.errors import ConfigError, FormatError
 from facenn.exchange.renders import RendersFolder
 from facenn.images import read_pixels, to_tensor
-from facenn.schema import ParameterSchema, Vector
+from facenn.schema import ParameterSchema
 
-Rows = NDArray[np.int64]
 SHARE = 0.6  # of a GPU's free memory for pictures; the rest is for the network at work
 KEPT = 2**31  # bytes of pictures in main memory, which other programs use as well
 AVERAGED = 64  # renders whose mean is the first picture of an Imitator

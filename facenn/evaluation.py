@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from facenn.dataset import Faces, Rows, batches
+from facenn.arrays import Rows, Vector
+from facenn.dataset import Faces, batches
 from facenn.engine.layout import LABELS
 from facenn.networks.frozen import Frozen
 from facenn.networks.imitator import Imitator
 from facenn.networks.recognition import REPORTED
-from facenn.schema import ParameterSchema, Vector
+from facenn.schema import ParameterSchema
 
 PARTS = ("background", "skin", "brow", "eye", "nose", "lips", "ear", "neck", "hair", "cloth")
 """Where a gap is measured: the labels of the engine, those of the mouth as one."""

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facenn.schema import ParameterSchema, Vector
+from facenn.arrays import Vector
+from facenn.schema import ParameterSchema
 
 BROAD_SHARE = 0.25
 """Faces drawn without regard to what goes together."""

@@ -5,7 +5,7 @@ import io
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from facenn.dataset import Batch, Faces, Rows, Split, batches, noise_after, rows_after
+from facenn.arrays import Log, Rows
+from facenn.dataset import Batch, Faces, Split, batches, noise_after, rows_after
 from facenn.errors import CheckpointError, ConfigError, TrainingError
 from facenn.files import replacing
 from facenn.learner import Learner, Losses, adam
@@ -27,7 +28,6 @@ from facenn.networks.replicas import replicated
 from facenn.ranks import ALONE, Ranks
 from facenn.schedule import Phase, growth
 
-Log = Callable[[int, Mapping[str, float]], None]
 Show = Callable[[int, Tensor], None]
 Settings = dict[str, str | int | float]
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from facenn import cli
+from facenn.arrays import Log
 from facenn.dataset import Faces, split
 from facenn.exchange.renders import RendersFolder, write_table
 from facenn.images import write_pixels
@@ -20,7 +21,7 @@ from facenn.networks.architectures import build
 from facenn.networks.imitator import Imitator
 from facenn.ranks import ALONE, Ranks, joined
 from facenn.schema import ParameterSchema, Slider
-from facenn.training import Log, train
+from facenn.training import train
 
 SCHEMA = ParameterSchema("toy", 1, tuple(Slider(name, "Face", name) for name in ("x", "y", "grey")))
 RESOLUTION = 32

@@ -12,6 +12,8 @@ import torch
 
 from facenn import cli
 from facenn.config import FitConfig
+from facenn.engine.characters import character
+from facenn.exchange.presets import write_preset
 from facenn.networks.checkpoints import load_imitator
 from facenn.steps.fit import FitReport
 from facenn.steps.registry import log_fit
@@ -264,3 +266,15 @@ def test_cli_tells_a_killed_worker_from_bad_input_by_its_exit_code(
         cli.main()
     assert ended.value.code == os.EX_TEMPFAIL
     assert re.fullmatch(r"facenn: .* one was killed, .*\n", capsys.readouterr().err)
+
+
+def test_draw_draws_a_saved_face(run: Callable[..., str], project: Path) -> None:
+    from PIL import Image
+
+    schema = character("portrait").schema
+    write_preset(project / "somebody.json", schema, schema.neutral())
+    assert "runs/somebody.png" in run("draw", "somebody.json", "--side", "64", "--yaw", "20")
+    assert Image.open(project / "runs/somebody.png").size == (64, 64)
+    for arguments, expected in ((("draw", "nobody.json"), "expected a preset at nobody.json, found no file"),
+                                (("draw", "somebody.json", "--out", "face.txt"), "expected a .png or .jpg file")):
+        assert expected in refused(project, *arguments).stderr

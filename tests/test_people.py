@@ -3,9 +3,10 @@ import pytest
 from numpy.typing import NDArray
 
 from facenn import people
+from facenn.arrays import Vector
 from facenn.engine.characters import CHARACTERS, character
 from facenn.people import BEARD_SLIDERS, HAIR_WEIGHTS, Person, sample, sample_person
-from facenn.schema import Choice, ParameterSchema, Slider, Vector
+from facenn.schema import Choice, ParameterSchema, Slider
 
 PORTRAIT = character("portrait").schema
 MANY = 1500

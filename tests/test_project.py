@@ -8,12 +8,13 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-TOY = {"render": {"count": 10, "workers": 1}, "validate": {"min_rows": 10},
+TOY: dict[str, dict[str, Any]] = {"render": {"count": 10, "workers": 1}, "validate": {"min_rows": 10},
        "train": {"steps": 3, "batch_size": 2, "resolution": 64, "validation": 0.2},
        "evaluate": {"recovered": 1}, "fit": {"imitator": {"steps": 2, "candidates": 1}}}
 

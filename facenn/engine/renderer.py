@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from facenn.arrays import Floats
 from facenn.engine.camera import FRAME, STUDIO, Conditions, camera, lights, studio_wall, turned
 from facenn.engine.characters import Look, character
 from facenn.engine.hair.growth import grow
@@ -15,7 +16,7 @@ from facenn.engine.hair.styles import HAIR_STYLES
 from facenn.engine.head.asset import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
 from facenn.engine.head.mesh import Points, surroundings, triangle_normals, weighted_sums
 from facenn.engine.kernels import raster, resolve
-from facenn.engine.kernels.tables import Floats, Hits, Mesh, Output, Palette, Textures
+from facenn.engine.kernels.tables import Hits, Mesh, Output, Palette, Textures
 from facenn.engine.layout import Attribute, Material, Strength
 from facenn.engine.skin.canvas import on_canvas
 from facenn.engine.skin.maps import SkinMaps

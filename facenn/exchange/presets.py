@@ -1,6 +1,6 @@
 """One face as a JSON preset that an artist can read: a number per slider, an option per choice.
 
-``{"facenn": 1, "character": ..., "version": 1, "parameters": {"nose.width": 0.4, "hair_style": "short"}}``
+``{"facenn": 1, "character": ..., "version": 1, "parameters": {"nose.width": 0.4, "hair.style": "short"}}``
 """
 
 import json
@@ -9,9 +9,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from facenn.arrays import Vector
 from facenn.errors import FormatError, MissingFileError, SchemaError
 from facenn.files import replace_text
-from facenn.schema import ParameterSchema, Vector
+from facenn.schema import ParameterSchema
 
 FORMAT = 1  # raised whenever the layout of a preset changes
 
@@ -34,6 +35,16 @@ def write_preset(path: Path, schema: ParameterSchema, vector: NDArray[Any]) -> N
     replace_text(path, json.dumps(preset, indent=1, ensure_ascii=False) + "\n")
 
 
+def preset_character(path: Path) -> str:
+    """Whose parameters a preset holds.
+
+    Raises:
+        MissingFileError: no such file.
+        FormatError: not a preset of this format.
+    """
+    return str(_read(path)["character"])
+
+
 def read_preset(path: Path, schema: ParameterSchema) -> Vector:
     """The (size,) vector of a preset.
 
@@ -42,13 +53,7 @@ def read_preset(path: Path, schema: ParameterSchema) -> Vector:
         FormatError: not a preset of this format.
         SchemaError: a preset of another character or version, or values that its schema refuses.
     """
-    if not path.is_file():
-        raise MissingFileError(f"expected a preset at {path}, found no file")
-    try:
-        preset = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FormatError(f"{path}: expected a preset in JSON, got {error}") from None
-    _check_layout(path, preset)
+    preset = _read(path)
     theirs, ours = (preset["character"], preset["version"]), (schema.character, schema.version)
     if theirs != ours:
         raise SchemaError(f"{path}: expected a preset of character {ours[0]} version {ours[1]}, "
@@ -57,6 +62,17 @@ def read_preset(path: Path, schema: ParameterSchema) -> Vector:
         return schema.from_named(preset["parameters"])
     except SchemaError as error:
         raise SchemaError(f"{path}: {error}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise MissingFileError(f"expected a preset at {path}, found no file")
+    try:
+        preset = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FormatError(f"{path}: expected a preset in JSON, got {error}") from None
+    _check_layout(path, preset)
+    return dict(preset)
 
 
 def _check_layout(path: Path, preset: Any) -> None:

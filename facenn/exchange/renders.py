@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facenn.arrays import Vector
 from facenn.errors import FormatError, MissingFileError, SchemaError
 from facenn.files import replacing
 from facenn.images import SIDE, read_pixels
-from facenn.schema import ParameterSchema, Vector
+from facenn.schema import ParameterSchema
 
 SCHEMA_FILE = "schema.json"
 TABLE_FILE = "faces.parquet"

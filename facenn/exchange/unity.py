@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facenn.arrays import Vector
 from facenn.errors import FormatError, MissingFileError, SchemaError
 from facenn.exchange.original import BONES, PAINTED, SHAPE_IDS, Shape, original_schema
 from facenn.exchange.renders import TABLE_FILE, RendersFolder, image_file, write_table
 from facenn.files import replace_bytes, replacing
 from facenn.images import SIDE
-from facenn.schema import ParameterSchema, Vector
+from facenn.schema import ParameterSchema
 
 DESCRIPTION_FILE = "db_description"
 COUNT_BYTES = 4

@@ -7,8 +7,9 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
+from facenn.arrays import Vector
 from facenn.errors import ConfigError
-from facenn.schema import Choice, ParameterSchema, Slider, Vector
+from facenn.schema import Choice, ParameterSchema, Slider
 
 SHOWN = 12  # names in an error where none is like the one that was given
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from facenn.arrays import Vector
 from facenn.engine.characters import character
 from facenn.engine.digest import engine_digest
 from facenn.engine.renderer import Engine
@@ -18,7 +19,6 @@ from facenn.files import replace_text
 from facenn.images import write_pixels
 from facenn.people import people_digest, random_vector
 from facenn.processes import process_pool
-from facenn.schema import Vector
 
 UNRECORDED = {"people": "unrecorded"}  # in recipes of old: they never continue, but can be replaced
 CHUNK = 8  # pictures per task: small enough for a smooth progress bar, large enough to hide the hand-over

@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from facenn.arrays import Pixels, Vector
 from facenn.engine.renderer import Engine
-from facenn.schema import ParameterSchema, Slider, Vector
-
-Pixels = NDArray[np.uint8]
+from facenn.schema import ParameterSchema, Slider
 
 STOPS = (0.0, 0.5, 1.0)  # values at which a slider is drawn
 VISIBLE = 0.05

@@ -9,10 +9,9 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
-Floats = NDArray[np.float32]
+from facenn.arrays import Floats
 
 MOST_SAMPLES = 8  # per crop pixel and axis; more would be exact for shrinks beyond that, and slow
 

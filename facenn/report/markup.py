@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from PIL import Image
 
+from facenn.arrays import Pixels
 from facenn.images import JPEG_QUALITY
-from facenn.report.summary import Pixels, check_pixels
+from facenn.report.summary import check_pixels
 
 
 def text_html(text: str) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from facenn.arrays import Pixels
 from facenn.errors import FormatError
-from facenn.report.summary import Pixels, check_pixels
+from facenn.report.summary import check_pixels
 
 INK = "#222222"
 

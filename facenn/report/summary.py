@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from facenn.arrays import Pixels, Vector
 from facenn.errors import FormatError, SchemaError, TrainingError
 from facenn.report.curves import History
-from facenn.schema import ParameterSchema, Vector
+from facenn.schema import ParameterSchema
 
-Pixels = NDArray[np.uint8]
 METRICS = {"cosine": "cosine", "euclidean": "L2"}  # how the page names them
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from facenn.arrays import Vector
 from facenn.errors import FormatError, MissingFileError
 from facenn.files import replacing
 from facenn.networks.checkpoints import load_imitator
-from facenn.schema import Vector
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")  # torch writes ONNX through the last, the second reads it back
 INPUT, OUTPUT = "parameters", "picture"

@@ -83,6 +83,39 @@ Outcome = FitReport | Refusal
 
 
 @dataclass(frozen=True)
+class FittedFace:
+    """A finished fit, before or after it is written.
+
+    Attributes:
+        result: what the fit found.
+        summary: what its page shows.
+        likeness: of the drawn picture and the photo; None where a network finds no face in the picture.
+        method: by which it was found.
+        key: of what it was made, see ``result_key``.
+    """
+
+    result: FitResult
+    summary: FitSummary
+    likeness: Likeness | None
+    method: str
+    key: str
+
+    def save(self, folder: Path) -> None:
+        """Write the files of the fit into a folder.
+
+        Raises:
+            ConfigError: a file of another origin would be replaced.
+            TrainingError: a loss that is no number.
+        """
+        claim_folder(folder)
+        write_result(folder, self.result, self.summary, method=self.method, likeness=self.likeness, key=self.key)
+
+    def report(self, folder: Path) -> FitReport:
+        """What the fit came to, for those who see its folder."""
+        return FitReport(self.summary.photo_name, folder, self.likeness, self.summary.seconds)
+
+
+@dataclass(frozen=True)
 class _Begun:
     """A photo that is ready to be searched for."""
 
@@ -130,7 +163,14 @@ class Fitter:
             PhotoError: no face, too small, turned too far.
             ConfigError: a folder in which a file of another origin would be replaced.
         """
-        begun = self._begin(Job(photo, out), face)
+        claim_folder(out, photo)
+        fitted = self.find(photo, face=face, log=log, credit=credit)
+        fitted.save(out)
+        return fitted.report(out)
+
+    def find(self, photo: Path, *, face: int | None, log: Log, credit: str | None = None) -> "FittedFace":
+        """Fit one photo and write nothing; see ``fit``."""
+        begun = self._begin(Job(photo, Path()), face)
         (found,), seconds = self._search([begun], log)
         return self._finish(begun, found, seconds, credit)
 
@@ -168,6 +208,7 @@ class Fitter:
         begun = []
         for job in jobs:
             try:
+                claim_folder(job.folder, job.photo)
                 begun.append(self._begin(job, None))
             except (FacennError, OSError) as error:
                 outcomes[job] = Refusal(job.photo.name, str(error))
@@ -175,13 +216,14 @@ class Fitter:
             founds, seconds = self._search(begun, log)
             for one, found in zip(begun, founds, strict=True):
                 try:
-                    outcomes[one.job] = self._finish(one, found, seconds, None)
+                    fitted = self._finish(one, found, seconds, None)
+                    fitted.save(one.job.folder)
+                    outcomes[one.job] = fitted.report(one.job.folder)
                 except FacennError as error:
                     outcomes[one.job] = Refusal(one.job.photo.name, f"{one.job.photo}: {error}")
         return outcomes
 
     def _begin(self, job: Job, face: int | None) -> _Begun:
-        claim_folder(job.folder, job.photo)
         picture = read_image(job.photo).to(self._device)
         height, width = picture.shape[1:]
         if min(height, width) < SMALLEST:
@@ -202,9 +244,9 @@ class Fitter:
         found = self._method.fit([one.aligned for one in begun], log)
         return found, (time.perf_counter() - started) / len(begun)
 
-    def _finish(self, begun: _Begun, found: FitResult, seconds: float, credit: str | None) -> FitReport:
-        """Draw, judge and write."""
-        job, engine, drawn = begun.job, self._method.engine, None
+    def _finish(self, begun: _Begun, found: FitResult, seconds: float, credit: str | None) -> "FittedFace":
+        """Draw and judge."""
+        engine, drawn = self._method.engine, None
         if engine is not None:
             with self._drawing:
                 drawn = engine.draw(found.vector).picture
@@ -212,11 +254,10 @@ class Fitter:
         losses = losses_by_step(found)
         summary = FitSummary(
             schema=self.schema, vector=found.vector, photo=to_pixels(begun.aligned.picture), engine=drawn,
-            imitator=found.imitated, measures=measures_of(alike), losses=losses, photo_name=job.photo.name,
+            imitator=found.imitated, measures=measures_of(alike), losses=losses, photo_name=begun.job.photo.name,
             model=self.made_by, seconds=seconds, steps=int(losses["step"][-1]), seed=self._config.seed,
             photo_credit=credit, option_scores=option_scores(self.schema, found.relaxed))
-        write_result(job.folder, found, summary, method=self._config.method, likeness=alike, key=begun.key)
-        return FitReport(job.photo.name, job.folder, alike, seconds)
+        return FittedFace(found, summary, alike, self._config.method, begun.key)
 
     def _compare(self, aligned: AlignedFace, drawn: Pixels | None) -> Likeness | None:
         if drawn is None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facenn.arrays import Log
+from facenn.arrays import Log, Vector
 from facenn.config import FitConfig
 from facenn.engine.characters import character
 from facenn.engine.renderer import Engine
@@ -26,7 +26,7 @@ from facenn.networks.checkpoints import load_imitator
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.networks.imitator import Imitator
 from facenn.people import sample
-from facenn.schema import ParameterSchema, Vector
+from facenn.schema import ParameterSchema
 from facenn.steps.sheets import side_by_side
 
 FRESH = 1  # keeps these faces apart from those of ``facenn render``, whatever its seed

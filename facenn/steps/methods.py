@@ -31,6 +31,7 @@ from facenn.fitting.result import FitResult
 from facenn.images import SIDE
 from facenn.networks.checkpoints import load_imitator, schema_difference
 from facenn.networks.frozen import RECOGNITION, Frozen
+from facenn.people import people_digest
 from facenn.perception import observation
 from facenn.perception.irises import cleared
 from facenn.perception.observation import Observer
@@ -186,14 +187,14 @@ def open_method(config: FitConfig, model: Path | None, frozen: Frozen, project: 
 
 
 def _digest(schema: ParameterSchema, room: str, *models: Path) -> str:
-    """What tells whether two fits end alike: engine, schema, models, and code that the method runs.
+    """What tells whether two fits end alike: engine, people, schema, models, and code that the method runs.
 
     Args:
         schema: of the parameters.
         room: folder of the method's own code; what methods share lies in the folder above it.
         models: files that take part.
     """
-    digest = hashlib.sha256(f"{engine_digest()} {schema.to_json()}".encode())
+    digest = hashlib.sha256(f"{engine_digest()} {people_digest()} {schema.to_json()}".encode())
     own, seen = Path(room), Path(observation.__file__).parent
     for path in [*sorted([*own.parent.glob("*.py"), *own.rglob("*.py"), *seen.rglob("*.py")]), *RECOGNITION, *models]:
         digest.update(path.read_bytes())

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from facenn.dataset import Faces, Rows
+from facenn.arrays import Rows
+from facenn.dataset import Faces
 from facenn.evaluation import HeldOut, held_out
 from facenn.exchange.renders import RendersFolder
 from facenn.networks.checkpoints import load_imitator, schema_difference

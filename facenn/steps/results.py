@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from facenn.arrays import Pixels
+from facenn.arrays import Pixels, Vector
 from facenn.config import FitConfig
 from facenn.errors import ConfigError
 from facenn.evaluation import Likeness
@@ -19,7 +19,7 @@ from facenn.networks.recognition import RECOGNISERS, REPORTED, RecognitionNetwor
 from facenn.report.curves import plot_curves, write_losses_csv
 from facenn.report.page import write_report
 from facenn.report.summary import FitSummary, Measure, distance_measure
-from facenn.schema import ParameterSchema, Vector
+from facenn.schema import ParameterSchema
 
 LAST = "measures.json"
 ALWAYS = ("parameters.json", "model.bytes", "photo.png", "losses.csv", "losses.png", "report.html")
@@ -43,12 +43,12 @@ def result_key(photo: Path, config: FitConfig, method: str, *, face: int | None)
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
-def claim_folder(out: Path, photo: Path) -> None:
+def claim_folder(out: Path, photo: Path | None = None) -> None:
     """Make sure that a fit can write its files into a folder without replacing a file of the user's.
 
     Args:
         out: result folder, which need not exist.
-        photo: picture file that will be fitted.
+        photo: picture file that will be fitted; None where that is done.
 
     Raises:
         ConfigError: ``out`` is no folder, holds a file with the name of a result that no fit wrote, or the result
@@ -56,7 +56,7 @@ def claim_folder(out: Path, photo: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise ConfigError(f"expected a folder for the results, got the file {out}")
-    if photo.resolve() in {(out / name).resolve() for name in FILES}:
+    if photo is not None and photo.resolve() in {(out / name).resolve() for name in FILES}:
         raise ConfigError(f"{photo}: expected the results in another folder than {out}, where {photo.name} would be "
                           "replaced by one of them")
     there = [name for name in FILES if (out / name).exists() or (out / name).is_symlink()]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from scipy.ndimage import label as regions_of
 
+from facenn.arrays import Vector
 from facenn.engine import renderer
 from facenn.engine.camera import Conditions
 from facenn.engine.characters import character
@@ -15,7 +16,6 @@ from facenn.engine.hair.styles import HAIR_STYLES
 from facenn.engine.layout import LABELS
 from facenn.engine.renderer import SIDE, Engine, Render
 from facenn.errors import ConfigError, SchemaError
-from facenn.schema import Vector
 
 SCHEMA = character("portrait").schema
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from facenn.arrays import Floats
+from facenn.arrays import Floats, Vector
 from facenn.fitting.engine.library import Library
 from facenn.people import random_vector
 from facenn.perception.cells import CELLS
 from facenn.perception.observation import Observation
 from facenn.perception.skin import SkinSpots
-from facenn.schema import Choice, ParameterSchema, Slider, Vector
+from facenn.schema import Choice, ParameterSchema, Slider
 
 SCHEMA = ParameterSchema(
     "toy", 0,

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from facenn.arrays import Vector
 from facenn.engine.characters import character
 from facenn.engine.digest import digest_of
 from facenn.engine.renderer import Engine, Render
@@ -21,7 +22,7 @@ from facenn.images import read_pixels
 from facenn.making import generation
 from facenn.making.generation import CHUNK, face_name, generate, image_paths
 from facenn.people import random_vector
-from facenn.schema import ParameterSchema, Vector
+from facenn.schema import ParameterSchema
 
 SCHEMA = character("portrait").schema
 COUNT = CHUNK + 1  # two tasks

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from facenn.dataset import Rows
+from facenn.arrays import Rows
 from facenn.exchange.renders import RendersFolder, image_file, write_table
 from facenn.images import to_pixels, write_pixels
 from facenn.networks.checkpoints import save_imitator

@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import grey_closing
 from scipy.spatial import cKDTree
 
+from facenn.arrays import Floating
 from facenn.engine.hair.roots import Roots, spread_roots
 from facenn.engine.hair.strands import CARD_COLUMNS, CURLY
 from facenn.engine.hair.styles import HairStyle, fringe_length
 from facenn.engine.head.asset import SKULL, Head, Part, azimuth_elevation
 from facenn.engine.head.mesh import smoothstep, unit
-
-Floats = NDArray[np.floating]
 
 OVERLAP = 0.07  # decimetres by which lying hair starts behind its root, so that a parting is closed
 CELL = 0.04  # decimetres a side, of the grid that tells what is behind the head
@@ -47,33 +46,33 @@ class HairCards:
 class _Surface:
     """The skin as seen by growing hair."""
 
-    points: Floats
-    normals: Floats
+    points: Floating
+    normals: Floating
     tree: cKDTree
 
-    def nearest(self, points: Floats) -> tuple[Floats, Floats, Floats]:
+    def nearest(self, points: Floating) -> tuple[Floating, Floating, Floating]:
         """Normal (N, 3), height along it (N,) and distance (N,) of the surface nearest to points (N, 3)."""
         distance, index = self.tree.query(points)
         normal = self.normals[index]
         return normal, ((points - self.points[index]) * normal).sum(1), np.asarray(distance)
 
 
-def _lengths(style: HairStyle, roots: Roots, generator: np.random.Generator) -> Floats:
+def _lengths(style: HairStyle, roots: Roots, generator: np.random.Generator) -> Floating:
     """(K,) lengths of the cards; a fringe is cut more evenly than other hair."""
     length = np.where(roots.bangs, fringe_length(roots.azimuth, roots.elevation),
                       style.length(roots.azimuth, roots.elevation))
-    varied: Floats = length * (1 + np.where(roots.bangs, 0.1, style.spread) * generator.uniform(-1, 1, len(length)))
+    varied: Floating = length * (1 + np.where(roots.bangs, 0.1, style.spread) * generator.uniform(-1, 1, len(length)))
     return varied
 
 
-def _upright(style: HairStyle, roots: Roots) -> Floats:
+def _upright(style: HairStyle, roots: Roots) -> Floating:
     """(K, 1) how much cards leave the scalp along the normal; straight hair lies flatter at the sides."""
     flat_sides = 0.0 if style.columns == CURLY else 0.65
-    share: Floats = style.stand * (1 - flat_sides * smoothstep(30, 0, roots.elevation))[:, None]
+    share: Floating = style.stand * (1 - flat_sides * smoothstep(30, 0, roots.elevation))[:, None]
     return share
 
 
-def _march(style: HairStyle, roots: Roots, surface: _Surface, generator: np.random.Generator) -> Floats:
+def _march(style: HairStyle, roots: Roots, surface: _Surface, generator: np.random.Generator) -> Floating:
     """(K, segments + 1, 3) centre lines: along the flow and gravity, at their layer's distance from the skin."""
     count, length, bangs = len(roots.points), _lengths(style, roots, generator), roots.bangs[:, None]
     share = np.linspace(0.55, 1.45, style.segments) / style.segments  # short steps where the head is round
@@ -109,12 +108,12 @@ def _march(style: HairStyle, roots: Roots, surface: _Surface, generator: np.rand
     return lines
 
 
-def _along(directions: Floats, normals: Floats) -> Floats:
+def _along(directions: Floating, normals: Floating) -> Floating:
     """Directions (N, 3) without their part along the normals."""
     return unit(directions - normals * (directions * normals).sum(1, keepdims=True))
 
 
-def _beside_face(points: Floats, edge: Floats, lowered: Floats) -> Floats:
+def _beside_face(points: Floating, edge: Floating, lowered: Floating) -> Floating:
     """Points (N, 3) turned about the vertical out of the face.
 
     Args:
@@ -128,11 +127,11 @@ def _beside_face(points: Floats, edge: Floats, lowered: Floats) -> Floats:
     turned = np.deg2rad(np.maximum(azimuth, least))
     radius = np.hypot(away[:, 0], away[:, 2])
     side = np.where(away[:, 0] < 0, -1, 1)
-    beside: Floats = SKULL + np.stack([side * radius * np.sin(turned), away[:, 1], radius * np.cos(turned)], 1)
+    beside: Floating = SKULL + np.stack([side * radius * np.sin(turned), away[:, 1], radius * np.cos(turned)], 1)
     return beside
 
 
-def _trim(lines: Floats, heights: Floats) -> Floats:
+def _trim(lines: Floating, heights: Floating) -> Floating:
     """Centre lines (K, P, 3) cut where they fall below heights (K,), with points evenly spread again."""
     below = lines[..., 1] < heights[:, None]
     whole = lines.shape[1] - 1
@@ -144,11 +143,11 @@ def _trim(lines: Floats, heights: Floats) -> Floats:
     at = np.linspace(0, 1, whole + 1) * (index - 1 + np.clip(part, 0.05, 1))[:, None]
     first = np.minimum(at.astype(int), whole - 1)
     share = (at - first)[..., None]
-    trimmed: Floats = lines[row[:, None], first] * (1 - share) + lines[row[:, None], first + 1] * share
+    trimmed: Floating = lines[row[:, None], first] * (1 - share) + lines[row[:, None], first + 1] * share
     return trimmed
 
 
-def _curled(lines: Floats, style: HairStyle, generator: np.random.Generator) -> Floats:
+def _curled(lines: Floating, style: HairStyle, generator: np.random.Generator) -> Floating:
     """Centre lines wound into spirals."""
     count, points = lines.shape[:2]
     tangent = unit(np.gradient(lines, axis=1))
@@ -157,11 +156,11 @@ def _curled(lines: Floats, style: HairStyle, generator: np.random.Generator) -> 
     turns = style.turns * generator.uniform(0.7, 1.3, (count, 1))
     angle = generator.uniform(0, 2 * np.pi, (count, 1)) + 2 * np.pi * turns * along
     radius = style.curl * np.minimum(1, 2.5 * along) * generator.uniform(0.6, 1.3, (count, 1))
-    wound: Floats = lines + (radius * np.cos(angle))[..., None] * side
+    wound: Floating = lines + (radius * np.cos(angle))[..., None] * side
     return wound + (radius * np.sin(angle))[..., None] * np.cross(side, tangent)
 
 
-def _behind_head(lines: Floats, points: Floats) -> NDArray[np.bool_]:
+def _behind_head(lines: Floating, points: Floating) -> NDArray[np.bool_]:
     """(K,) whether the head, with a margin for its sliders, hides a whole centre line from the front."""
     low = np.array([-2.5, 5.0])
     nearest = np.full((125, 125), -9.0)
@@ -175,7 +174,7 @@ def _behind_head(lines: Floats, points: Floats) -> NDArray[np.bool_]:
     return whole
 
 
-def _openness(style: HairStyle, roots: Roots, lines: Floats, generator: np.random.Generator) -> Floats:
+def _openness(style: HairStyle, roots: Roots, lines: Floating, generator: np.random.Generator) -> Floating:
     """(K, P) how open each point of the centre lines is to the light, 0..1."""
     along = np.linspace(0, 1, lines.shape[1])
     layer = 0.42 + 0.58 * roots.layer[:, None] ** 0.8
@@ -186,8 +185,8 @@ def _openness(style: HairStyle, roots: Roots, lines: Floats, generator: np.rando
     return np.clip(layer * rooted * behind_neck * single, 0, 1)
 
 
-def _ribbons(style: HairStyle, lines: Floats, height: Floats, surface: _Surface, generator: np.random.Generator
-             ) -> tuple[Floats, Floats, Floats]:
+def _ribbons(style: HairStyle, lines: Floating, height: Floating, surface: _Surface, generator: np.random.Generator
+             ) -> tuple[Floating, Floating, Floating]:
     """Positions, normals (R, 3) and uv (R, 2) of ribbons along centre lines, two per point."""
     count, points = lines.shape[:2]
     tangent = unit(np.gradient(lines, axis=1))
@@ -212,7 +211,7 @@ def _ribbons(style: HairStyle, lines: Floats, height: Floats, surface: _Surface,
     return positions, rounded, uv
 
 
-def _carried(head: Head, positions: Floats, roots: Floats) -> sp.csr_matrix:
+def _carried(head: Head, positions: Floating, roots: Floating) -> sp.csr_matrix:
     """(R, V) averages of head vertices: near the skin those close by, further away also those at the root."""
     carriers = head.vertices_of("body")
     carriers = carriers[head.base[carriers, 1] > 6.9]

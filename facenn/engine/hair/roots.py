@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facenn.arrays import Floating
 from facenn.engine.hair.styles import HairStyle
 from facenn.engine.head.asset import SKULL, Part, azimuth_elevation, hairline, recession
 from facenn.engine.head.mesh import smoothstep, unit
-
-Floats = NDArray[np.floating]
 
 LOWEST_ROOT = -8.0  # degrees above the hairline: how far a hairline may be lowered
 
@@ -18,16 +17,16 @@ LOWEST_ROOT = -8.0  # degrees above the hairline: how far a hairline may be lowe
 class Roots:
     """Where cards leave the scalp; angles in degrees."""
 
-    points: Floats
-    normals: Floats
-    azimuth: Floats
-    elevation: Floats
-    height: Floats  # above the hairline
-    layer: Floats  # 0 = innermost, 1 = outermost
+    points: Floating
+    normals: Floating
+    azimuth: Floating
+    elevation: Floating
+    height: Floating  # above the hairline
+    layer: Floating  # 0 = innermost, 1 = outermost
     bangs: NDArray[np.bool_]
 
 
-def spread_roots(style: HairStyle, skin: Part, ears: NDArray[np.bool_], points: Floats, normals: Floats,
+def spread_roots(style: HairStyle, skin: Part, ears: NDArray[np.bool_], points: Floating, normals: Floating,
                  generator: np.random.Generator) -> Roots:
     """Points spread evenly over the scalp inside the lowest hairline."""
     faces = skin.position_triangles
@@ -51,7 +50,7 @@ def spread_roots(style: HairStyle, skin: Part, ears: NDArray[np.bool_], points: 
     return Roots(roots, unit((normals[chosen] * corner).sum(1)), azimuth, elevation, height, layer, bangs)
 
 
-def _above_hairline(style: HairStyle, azimuth: Floats, elevation: Floats) -> Floats:
+def _above_hairline(style: HairStyle, azimuth: Floating, elevation: Floating) -> Floating:
     """Degrees by which directions lie above the style's hairline."""
-    height: Floats = elevation - hairline(azimuth) - style.recession * recession(azimuth)
+    height: Floating = elevation - hairline(azimuth) - style.recession * recession(azimuth)
     return height

@@ -4,14 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from facenn.arrays import Floating
 from facenn.engine.hair.strands import CURLY, STRAIGHT
 from facenn.engine.head.mesh import smoothstep, unit
 
-Floats = NDArray[np.floating]
-Flow = Callable[[Floats], Floats]
-Length = Callable[[Floats, Floats], Floats]
+Flow = Callable[[Floating], Floating]
+Length = Callable[[Floating, Floating], Floating]
 
 CROWN = np.array([0, 8.20, -0.40])
 TIE = (0, 7.6, -0.8)
@@ -77,7 +76,7 @@ class HairStyle:
     layers: "tuple[HairStyle, ...]" = ()
 
 
-def fringe_length(azimuth: Floats, elevation: Floats) -> Floats:
+def fringe_length(azimuth: Floating, elevation: Floating) -> Floating:
     """Length of a card that falls from its root to just above the brows, and beside the face to the ears."""
     end = np.interp(azimuth, [0, 40, 55, 68, 90, 180], [11, 9, 2, -7, -6, -25])
     return np.maximum(np.deg2rad(elevation - end) * 1.0, 0.14)
@@ -85,8 +84,8 @@ def fringe_length(azimuth: Floats, elevation: Floats) -> Floats:
 
 def _short(top: float, sides: float, *, between: tuple[float, float] = (8, 40)) -> Length:
     """Longer on top than at the sides; between two elevations one passes into the other."""
-    def length(azimuth: Floats, elevation: Floats) -> Floats:
-        upper: Floats = smoothstep(*between, elevation)
+    def length(azimuth: Floating, elevation: Floating) -> Floating:
+        upper: Floating = smoothstep(*between, elevation)
         return sides + (top - sides) * upper
 
     return length
@@ -96,15 +95,15 @@ def _even(value: float) -> Length:
     return lambda azimuth, elevation: np.full(len(azimuth), value)
 
 
-def _over_ears(azimuth: Floats, elevation: Floats) -> Floats:
+def _over_ears(azimuth: Floating, elevation: Floating) -> Floating:
     """A fringe, and long sides."""
     return 0.8 * fringe_length(azimuth, elevation) + 0.35 * smoothstep(45, 70, azimuth)
 
 
 def _upswept(lean: float) -> Flow:
     """Up and a little aside above the forehead, down and back at the sides."""
-    def flow(points: Floats) -> Floats:
-        high: Floats = smoothstep(7.6, 8.0, points[:, 1])
+    def flow(points: Floating) -> Floating:
+        high: Floating = smoothstep(7.6, 8.0, points[:, 1])
         direction = np.empty_like(points)
         direction[:, 0] = lean * high + 0.25 * np.sign(points[:, 0]) * high
         direction[:, 1] = 1.0 * high - 0.8 * (1 - high)
@@ -114,7 +113,7 @@ def _upswept(lean: float) -> Flow:
     return flow
 
 
-def _back(points: Floats) -> Floats:
+def _back(points: Floating) -> Floating:
     direction = np.zeros_like(points)
     direction[:, 1] = 0.25 - 0.9 * smoothstep(0.2, -0.6, points[:, 2])
     direction[:, 2] = -1
@@ -129,18 +128,18 @@ def _everywhere(direction: tuple[float, float, float]) -> Flow:
     return lambda points: np.broadcast_to(np.array(direction, float), points.shape)
 
 
-def _over_a_shoulder(points: Floats) -> Floats:
+def _over_a_shoulder(points: Floating) -> Floating:
     """Down behind the head, and to the left of the neck."""
     target = np.stack([np.interp(points[:, 1], [6.0, 7.0, 7.6], [0.95, 0.75, 0.2]), points[:, 1] - 0.5,
                        np.interp(points[:, 1], [6.0, 6.7, 7.6], [0.25, -0.2, -1.0])], 1)
     return unit(target - points)
 
 
-def _from_crown(points: Floats) -> Floats:
+def _from_crown(points: Floating) -> Floating:
     return unit((points - CROWN) * [1, 0.6, 1])
 
 
-def _forward(points: Floats) -> Floats:
+def _forward(points: Floating) -> Floating:
     """From the crown to the forehead, down at the sides."""
     high = smoothstep(7.5, 7.95, points[:, 1])
     direction = np.empty_like(points)
@@ -154,7 +153,7 @@ def _across_forehead(parting: float) -> Flow:
     """From a parting across the forehead and over the ears to the tie."""
     to_tie = _towards(TIE)
 
-    def flow(points: Floats) -> Floats:
+    def flow(points: Floating) -> Floating:
         across, front = points[:, 0] - parting, smoothstep(-0.1, 0.7, points[:, 2])[:, None]
         outer = smoothstep(0.35, 0.75, np.abs(points[:, 0]))
         aside = np.empty_like(points)
@@ -166,7 +165,7 @@ def _across_forehead(parting: float) -> Flow:
     return flow
 
 
-def _round_bun(points: Floats) -> Floats:
+def _round_bun(points: Floating) -> Floating:
     """To a bun on top of the head, then around it as seen from the front; the further to the front, the narrower."""
     x, y, z = (points - BUN).T
     distance = np.hypot(x, y)
@@ -179,7 +178,7 @@ def _round_bun(points: Floats) -> Floats:
 
 def _from_parting(parting: float, *, rise: float, back: float) -> Flow:
     """Away from a parting; ``rise`` lifts it off the forehead before it falls."""
-    def flow(points: Floats) -> Floats:
+    def flow(points: Floating) -> Floating:
         across, front = points[:, 0] - parting, smoothstep(0.2, 1.0, points[:, 2])
         direction = np.empty_like(points)
         outer = smoothstep(0.25, 0.62, np.abs(points[:, 0]))

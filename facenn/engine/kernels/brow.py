@@ -7,8 +7,9 @@ import math
 
 import numba as nb
 
+from facenn.arrays import Bytes, Floats
 from facenn.engine.kernels.sampling import at, clamp01, sample, smooth
-from facenn.engine.kernels.tables import Bytes, Floats, f4
+from facenn.engine.kernels.tables import f4
 from facenn.engine.layout import (
     BROW_ACROSS_RANGE,
     BROW_ALONG_LOW,

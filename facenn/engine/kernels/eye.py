@@ -6,9 +6,10 @@ of what the comment says. Triples are of red, green and blue.
 
 import math
 
+from facenn.arrays import Floats
 from facenn.engine.kernels.compiling import kernel
 from facenn.engine.kernels.sampling import Row, at, clamp01, half_dot, mix, smooth
-from facenn.engine.kernels.tables import Floats, Lights, Palette, f4
+from facenn.engine.kernels.tables import Lights, Palette, f4
 from facenn.engine.layout import Attribute, Colour, Strength
 
 # the iris

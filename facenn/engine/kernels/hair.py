@@ -5,9 +5,10 @@ Pairs of figures are a value and its change per unit of what the comment says, 0
 
 import math
 
+from facenn.arrays import Floats
 from facenn.engine.kernels.compiling import kernel
 from facenn.engine.kernels.sampling import TEXEL, HairRow, Row, at, clamp01, fair, half_dot
-from facenn.engine.kernels.tables import Floats, Lights, Palette, f4
+from facenn.engine.kernels.tables import Lights, Palette, f4
 from facenn.engine.layout import Attribute, Colour
 
 DOWN_Y, DOWN_Z = f4(-0.989), f4(0.148)  # where strands fall: down and a little forward

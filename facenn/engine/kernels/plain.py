@@ -2,9 +2,10 @@
 
 import math
 
+from facenn.arrays import Floats
 from facenn.engine.kernels.compiling import kernel
 from facenn.engine.kernels.sampling import Row, at, mix
-from facenn.engine.kernels.tables import Floats, f4
+from facenn.engine.kernels.tables import f4
 from facenn.engine.layout import Attribute, Colour, Material
 
 DEEP_MOUTH = (f4(0.20), f4(0.10), f4(0.11))  # of the skin's red, green and blue, between lips that hardly part

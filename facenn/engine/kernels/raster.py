@@ -9,9 +9,10 @@ import math
 import numba as nb
 import numpy as np
 
+from facenn.arrays import Bytes, Floats, Ints
 from facenn.engine.kernels.compiling import kernel
 from facenn.engine.kernels.sampling import clamp01
-from facenn.engine.kernels.tables import Bytes, Floats, Hits, Ints, Lights, Mesh, Textures, f4
+from facenn.engine.kernels.tables import Hits, Lights, Mesh, Textures, f4
 from facenn.engine.layout import Attribute, Material
 
 BOUNCE = f4(0.45)  # share of the light that fair skin throws back; vertices know no tone

@@ -5,13 +5,14 @@ import math
 import numba as nb
 import numpy as np
 
+from facenn.arrays import Bytes, Floats, Ints
 from facenn.engine.kernels.compiling import kernel
 from facenn.engine.kernels.eye import shade_eyes
 from facenn.engine.kernels.hair import shade_hair
 from facenn.engine.kernels.plain import shade_plain
 from facenn.engine.kernels.sampling import LANES, ROWS, TEXEL, Row, at, sample
 from facenn.engine.kernels.skin import look_up_skin, shade_skin
-from facenn.engine.kernels.tables import Bytes, Floats, Hits, Ints, Lights, Mesh, Output, Palette, Textures, f4
+from facenn.engine.kernels.tables import Hits, Lights, Mesh, Output, Palette, Textures, f4
 from facenn.engine.layout import LABEL_OF_MATERIAL, Attribute, Material
 
 ATTRIBUTES, MATERIALS = len(Attribute), len(Material)

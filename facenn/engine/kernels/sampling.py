@@ -9,7 +9,8 @@ from enum import IntEnum, auto
 
 import numba as nb
 
-from facenn.engine.kernels.tables import Bytes, Floats, f4
+from facenn.arrays import Bytes, Floats
+from facenn.engine.kernels.tables import f4
 from facenn.engine.layout import INTERPOLATED, Attribute, Colour, Texture
 
 LANES = 128  # samples of one material that are shaded together, by the processor's vector instructions

@@ -7,6 +7,7 @@ import math
 
 import numba as nb
 
+from facenn.arrays import Bytes, Floats
 from facenn.engine.kernels.brow import brow_cover
 from facenn.engine.kernels.compiling import kernel
 from facenn.engine.kernels.sampling import (
@@ -24,7 +25,7 @@ from facenn.engine.kernels.sampling import (
     signed,
     smooth,
 )
-from facenn.engine.kernels.tables import Bytes, Floats, Lights, Palette, Textures, f4
+from facenn.engine.kernels.tables import Lights, Palette, Textures, f4
 from facenn.engine.layout import (
     FIRST_ZONE,
     HAIRLINE_RANGE,

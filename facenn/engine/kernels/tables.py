@@ -3,12 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from facenn.arrays import Bytes, Floats, Ints
 
 f4 = np.float32
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
-Bytes = NDArray[np.uint8]
 
 
 class Hits(NamedTuple):

@@ -12,7 +12,6 @@ from facenn.engine.layout import BROW_ACROSS_RANGE, BROW_ALONG_LOW, BROW_ALONG_R
 
 BAND = 2.0  # hairs are drawn on that many half thicknesses, so that a slider can thicken the brow
 
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

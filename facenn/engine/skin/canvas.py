@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter, maximum_filter
 
+from facenn.arrays import Floating
 from facenn.engine.head.mesh import smoothstep
 from facenn.engine.layout import CANVAS_FRAME, SIGNED_CANVAS, Canvas
 from facenn.engine.skin.wrinkles import relief
@@ -17,10 +18,9 @@ BEHIND = 0.0  # z behind which nothing of the canvas is painted
 LID = ((0.185, 0.22, 0.25, 0.31, 0.37, 0.40, 0.44), (7.330, 7.3575, 7.3706, 7.3785, 7.3706, 7.3600, 7.335))
 """x and y of the upper lid's edge."""
 
-Floats = NDArray[np.floating]
 
 
-def on_canvas(positions: Floats) -> NDArray[np.float32]:
+def on_canvas(positions: Floating) -> NDArray[np.float32]:
     """(N, 3) points of the neutral head -> (N, 2) coordinates on the face canvas, 0..1, y upwards."""
     frame = CANVAS_FRAME
     x = np.where(positions[:, 2] < BEHIND, np.where(positions[:, 0] < 0, frame.left, frame.right) * 2, positions[:, 0])
@@ -58,18 +58,18 @@ def face_canvas() -> NDArray[np.uint8]:
     return result
 
 
-def encoded(values: Floats, *, signed: bool) -> NDArray[np.uint8]:
+def encoded(values: Floating, *, signed: bool) -> NDArray[np.uint8]:
     """0..1, or -1..1 where signed, as bytes."""
     return np.clip(128 + 127 * values if signed else 255 * values, 0, 255).astype(np.uint8)
 
 
-def spot(x: Floats, y: Floats, at_x: float, at_y: float, width: float, height: float, power: float) -> Floats:
+def spot(x: Floating, y: Floating, at_x: float, at_y: float, width: float, height: float, power: float) -> Floating:
     """A soft spot of a half width and half height; a power above 1 makes it flatter with a harder edge."""
-    value: Floats = np.exp(-((((x - at_x) / width) ** 2 + ((y - at_y) / height) ** 2) ** power))
+    value: Floating = np.exp(-((((x - at_x) / width) ** 2 + ((y - at_y) / height) ** 2) ** power))
     return value
 
 
-def _spots(shape: tuple[int, int], generator: np.random.Generator, count: int, size: float) -> Floats:
+def _spots(shape: tuple[int, int], generator: np.random.Generator, count: int, size: float) -> Floating:
     """Round spots of varying size and darkness at random places."""
     total = np.zeros(shape, np.float32)
     for radius in (0.5 * size, 0.75 * size, size):

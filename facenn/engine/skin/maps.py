@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from facenn.arrays import Floating
 from facenn.engine.drawing import noise, rasterize_uv
 from facenn.engine.head.asset import SKULL, Head, Part, azimuth_elevation, hairline, recession
 from facenn.engine.head.mesh import smoothstep
@@ -18,7 +19,6 @@ from facenn.engine.skin.canvas import encoded, face_canvas, spot
 
 TEXTURE = 2048  # texels a side: about one per pixel of a 512-pixel picture
 
-Floats = NDArray[np.floating]
 
 
 class SkinMaps:
@@ -78,11 +78,11 @@ class SkinMaps:
         values: NDArray[np.float32] = map_coordinates(shares, at, order=1, mode="nearest")
         return values
 
-    def _blob(self, x: float, y: float, width: float, height: float, power: float = 1.0) -> Floats:
+    def _blob(self, x: float, y: float, width: float, height: float, power: float = 1.0) -> Floating:
         """A soft spot on both sides of the face."""
         return spot(np.abs(self._points[:, 0]), self._points[:, 1], x, y, width, height, power)
 
-    def _zones(self) -> dict[Texture, Floats]:
+    def _zones(self) -> dict[Texture, Floating]:
         """Redness of cheeks, nose, chin and ears; hollows; mottling; oily places; pores."""
         points = self._points
         z = points[:, 2]
@@ -109,7 +109,7 @@ class SkinMaps:
                 Texture.INNER_MOUTH: self._masks["mouth"],
                 Texture.PORES_X: 0.5 * pores_x, Texture.PORES_Y: 0.5 * pores_y}
 
-    def _hair_zones(self) -> dict[Texture, Floats]:
+    def _hair_zones(self) -> dict[Texture, Floating]:
         """Distance to the hairline, places where beard grows, and the grain of both."""
         x, y, z = np.abs(self._points[:, 0]), self._points[:, 1], self._points[:, 2]
         azimuth, elevation = azimuth_elevation(self._points - SKULL.astype(np.float32))

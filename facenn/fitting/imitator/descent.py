@@ -101,15 +101,16 @@ def fit(target: Target, imitator: Imitator, schema: ParameterSchema, frozen: Fro
         for name, loss in now.items():
             history.setdefault(name, []).append(loss.tolist())
         log(done, {name: float(loss.mean()) for name, loss in now.items()})
-    vectors = schema.project(to_array(faces.vectors()))
-    return [FitResult(vectors[i], relaxed[i], {name: [step[i] for step in steps] for name, steps in history.items()},
-                      first_step=1, imitated=_drawn(imitator, vectors[i], target.embedding))
+    ends = schema.project(to_array(faces.vectors()))
+    return [FitResult(ends[i], relaxed[i], {name: [step[i] for step in steps] for name, steps in history.items()},
+                      first_step=1, imitated=_drawn(imitator, ends[i], target.embedding))
             for i in range(len(target))]
 
 
 @torch.no_grad()
 def _drawn(imitator: Imitator, vector: Vector, like: Tensor) -> Pixels:
-    return to_pixels(draw(imitator, torch.from_numpy(vector).to(like)[None]))[0]
+    pixels: Pixels = to_pixels(draw(imitator, torch.from_numpy(vector).to(like)[None]))[0]
+    return pixels
 
 
 class _Faces:

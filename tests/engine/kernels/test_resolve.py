@@ -3,8 +3,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from facenn.arrays import Bytes, Floats
 from facenn.engine.camera import STUDIO, lights
 from facenn.engine.kernels.resolve import LABELS_OF_MATERIALS, TONE_CURVE, resolve
 from facenn.engine.kernels.tables import Hits, Mesh, Output, Palette, Textures
@@ -27,8 +27,6 @@ from facenn.engine.layout import (
 from facenn.engine.renderer import Render
 
 SKIN, EYE, MOUTH, CLOTH, HAIR, LASH = Material
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 WALL = 77
 TEXELS = 8

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from facenn.arrays import Array
 from facenn.fitting.engine.least_squares import (
     DAMPINGS,
-    Array,
     Point,
     best,
     jacobian_at,

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from facenn import people
-from facenn.arrays import Floats
+from facenn.arrays import Floats, Vector
 from facenn.fitting.engine import library as module
 from facenn.fitting.engine.library import PART, Library, library_folder, load_library
 from facenn.fitting.engine.observer import ObserverSetting
 from facenn.perception.observation import Observation
-from facenn.schema import Vector
 
 PRETRAINED = Path("nowhere")
 
