@@ -39,7 +39,7 @@ def main() -> None:
     try:
         app()
     except (FacennError, OSError) as error:  # a full disk or a folder without rights is for the user to mend, too
-        if "WORLD_SIZE" not in os.environ or _first_to_tell():
+        if "WORLD_SIZE" not in os.environ or _reports():
             print(f"facenn: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenExecutor:
@@ -48,10 +48,10 @@ def main() -> None:
         sys.exit(os.EX_TEMPFAIL)
 
 
-def _first_to_tell() -> bool:
-    from facenn.ranks import first_to_tell
+def _reports() -> bool:
+    from facenn.ranks import report_once
 
-    return first_to_tell()
+    return report_once()
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
@@ -135,12 +135,12 @@ def train(params: Params, renders: Path = RENDERS, out: Annotated[Path, Out] = M
 
     On several devices: torchrun --standalone --nproc-per-node 4 -m facenn train.
     """
-    from facenn.ranks import speaks
+    from facenn.ranks import is_main
     from facenn.steps.train import train as step
 
     with _bar("training", params.train.steps) as bar:
         result = step(params.train, renders, out, project=Project.here(), device=choose_device(device), log=bar)
-    if speaks():
+    if is_main():
         print(f"Imitator in {out}: held-out error {result.validation_error:.4f} after {result.steps} steps, "
               f"{result.pictures_per_second:.1f} pictures/s in {result.precision}")
 

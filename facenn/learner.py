@@ -1,4 +1,4 @@
-"""One step of a training: a network draws, is told how far off it was, and learns from it."""
+"""One step of a training: forward, loss, backward, optimizer."""
 
 import math
 from collections.abc import Callable
@@ -121,7 +121,7 @@ class _Recorder:
 
 
 class Losses:
-    """The losses since the last report. On a GPU they are looked at only when somebody asks."""
+    """The losses since the last report. On a GPU they are read only on request."""
 
     def __init__(self) -> None:
         self._losses: dict[int, Tensor] = {}

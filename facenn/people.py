@@ -139,6 +139,13 @@ BEARD_SLIDERS = ("beard.stubble", "beard.moustache", "beard.chin", "beard.jaw")
 BEARD_WEIGHTS = {"stubble": 0.30, "full": 0.16, "moustache": 0.06, "goatee": 0.11}  # the others shave
 
 
+# What a slider of another character is taken for, by its role, when its name is not one of ours.
+NAMES_OF_ROLES = {
+    "sex": "person.gender", "age": "person.age", "skin.tone": "skin.tone", "skin.marks": "skin.moles",
+    "lines": "age.forehead", "hair.lightness": "hair.lightness", "hair.grey": "hair.grey", "iris.size": "iris.size",
+    "iris": "iris.lightness", "beard": "beard.chin", "make-up": "lips.colour"}
+
+
 def sample(schema: ParameterSchema, generator: np.random.Generator) -> Vector:
     """(size,) a random face: three in four believable, the others broad.
 
@@ -176,12 +183,13 @@ def _broad(schema: ParameterSchema, generator: np.random.Generator) -> Vector:
 
 def _believable(schema: ParameterSchema, generator: np.random.Generator) -> Vector:
     person = sample_person(generator)
-    values = (_shape(schema, person, generator) | _build(person, generator) | _skin(person, generator)
-              | _lines(person, generator) | _eyes(person, generator) | _hair(person, generator)
-              | _beard(person, generator) | _make_up(person, generator))
+    shape, known = _shape(schema, person, generator), (
+        _build(person, generator) | _skin(person, generator) | _lines(person, generator) | _eyes(person, generator)
+        | _hair(person, generator) | _beard(person, generator) | _make_up(person, generator))
     face = schema.neutral()
     for i, slider in enumerate(schema.sliders):
-        face[i] = np.clip(values[slider.name], 0, 1)
+        meant = known.get(slider.name, known.get(NAMES_OF_ROLES.get(slider.role, ""), shape[slider.name]))
+        face[i] = np.clip(meant, 0, 1)
     weights = {"hair.style": _hair_weights(person), "eyebrows.style": _style_weights(BROW_WEIGHTS, person)}
     for choice in schema.choices:
         where = schema.slices[choice.name]

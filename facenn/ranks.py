@@ -104,13 +104,13 @@ def joined(device: torch.device | str) -> Iterator[Ranks]:
         raise TrainingError(f"another process of this training has ended or does not answer; {RESUMES}") from None
 
 
-def speaks() -> bool:
+def is_main() -> bool:
     """Whether this process tells the results of all."""
     return os.environ.get("RANK", "0") == "0"
 
 
-def first_to_tell() -> bool:
-    """Whether no other process of this training has told yet why it ends; of several, one line is enough."""
+def report_once() -> bool:
+    """Whether no other process of this training has reported yet why it ends; of several, one line is enough."""
     if _count() == 1:
         return True
     try:
@@ -128,7 +128,7 @@ def _count() -> int:
 
 @contextmanager
 def _hearing_signals() -> Iterator[None]:
-    """SIGTERM, by which torchrun ends the others when one has died, is an error that is told.
+    """SIGTERM, by which torchrun ends the others when one has died, is an error that is reported.
 
     Only where processors compute: a process that waits for NCCL would not hear the signal, and has to end by it.
     """

@@ -288,13 +288,13 @@ def _client(uri: str) -> Any:
         warnings.simplefilter("ignore", DeprecationWarning)  # MLflow's own use of SQLAlchemy
         from mlflow import MlflowClient
 
-        # The import turns its news on; what a migration or a monitor does is no news to whoever trains.
+        # The import turns its news on; what a migration or a monitor does is no news to the user.
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def _refuse_silent_server(uri: str) -> None:
-    """MLflow itself tries for minutes where nobody listens, and then fails with a page of text."""
+    """MLflow itself tries for minutes where no server listens, and then fails with a page of text."""
     parts = urlsplit(uri)
     if parts.scheme not in {"http", "https"} or parts.hostname is None:
         return

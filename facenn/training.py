@@ -102,41 +102,49 @@ def train(
     together = batch_size * ranks.count
     phases = growth(imitator.sides if grow else imitator.sides[-1:], steps, together, peak)
     settings = _settings(imitator, faces, parts, phases, floor, seed, label_noise, bf16)
+    # Network and optimizer, as they were when a killed training was last saved.
     imitator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = adam(imitator)
     start = _resume(checkpoint, imitator, optimizer, settings) if checkpoint.exists() else 0
     ranks.check_same(f"{settings} from step {start}", device=device)
     network = imitator if ranks.count == 1 else replicated(imitator, partly=len(phases) > 1)
     learner = Learner(network, optimizer, bf16=bf16, fuse=fuse, record=fuse and device.type == "cuda")
+    # The first process alone writes and reports.
     if ranks.first:
-        _sweep(checkpoint)
+        _remove_leftovers(checkpoint)
     else:
-        log, show = _unheard, _unheard
+        log, show = _silent, _silent
     clock, losses, error = _Clock(), Losses(), float("nan")
-    for done, phase, (parameters, pictures) in _lessons(faces, parts, phases, start, seed, ranks, device, clock):
+    batches_by_phase = _batches_by_phase(faces, parts, phases, start, seed, ranks, device, clock)
+    for done, phase, (parameters, pictures) in batches_by_phase:
+        # Shift the sliders that the network is told.
         if label_noise:
             noise = noise_after(parts.training, phase.seen_after(done - 1), batch_size=phase.batch_size, seed=seed,
                                 schema=faces.schema, width=label_noise)
             parameters = (parameters + torch.from_numpy(ranks.share(noise)).to(parameters.device)).clamp(0, 1)
+        # Rate, forward, backward, step.
         rate = phase.rate(done - 1, floor, warm_up=imitator.warm_up)
         loss = learner.learn(parameters.to(device), pictures.to(device), rate=rate)
         losses.add(done, ranks.sum(loss) / ranks.count)
         clock.pictures += phase.batch_size
-        told, looked, saved = (done % every == 0 or done == steps for every in (log_every, validate_every, save_every))
-        if not (told or looked or saved):
+        # Log, look at the held-out renders and save, each at its own interval and off the clock.
+        logs, validates, saves = (
+            done % every == 0 or done == steps for every in (log_every, validate_every, save_every))
+        if not (logs or validates or saves):
             continue
         losses.check()
         with clock.paused():
-            if told:
+            if logs:
                 log(done, {"train/error": losses.mean(), "train/rate": rate, "train/side": phase.side,
                            "train/pictures_per_second": clock.lap()})
-            if looked:
+            if validates:
                 error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16,
                                          ranks=ranks)
                 log(done, {"validation/error": error})
                 show(done, _sample(imitator, faces, parts.validation[:SHOWN]))
-            if ranks.first and saved:
+            if ranks.first and saves:
                 _save(checkpoint, imitator, optimizer, settings, done)
+    # A training that was killed after its last step has only to be measured.
     if start == steps:
         error = validation_error(imitator, faces, parts.validation, batch_size=batch_size, bf16=bf16, ranks=ranks)
         show(steps, _sample(imitator, faces, parts.validation[:SHOWN]))
@@ -178,7 +186,7 @@ def _sample(imitator: Imitator, faces: Faces, rows: Rows) -> Tensor:
     return torch.cat([torch.cat(list(pictures.cpu()), dim=2), torch.cat(list(drawn), dim=2)], dim=1)
 
 
-def _lessons(faces: Faces, parts: Split, phases: Sequence[Phase], start: int, seed: int, ranks: Ranks,
+def _batches_by_phase(faces: Faces, parts: Split, phases: Sequence[Phase], start: int, seed: int, ranks: Ranks,
              device: torch.device, clock: "_Clock") -> Iterator[tuple[int, Phase, Batch]]:
     """From a finished step on: the number of each step, its phase, and this process's part of its faces."""
     for phase in phases:
@@ -253,7 +261,7 @@ def _save(path: Path, imitator: Imitator, optimizer: Optimizer, settings: Settin
                             "saved before is intact") from None
 
 
-def _sweep(path: Path) -> None:
+def _remove_leftovers(path: Path) -> None:
     """Remove what a process left that was killed while it saved."""
     for left in path.parent.glob(f".{path.stem}.*{path.suffix}"):
         left.unlink(missing_ok=True)
@@ -283,5 +291,5 @@ def _line(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-def _unheard(step: int, told: object) -> None:
+def _silent(step: int, told: object) -> None:
     """What the processes behind the first one log and show."""

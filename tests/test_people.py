@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -144,3 +146,17 @@ def test_sample_person_finds_all_kinds_of_people() -> None:
     for features in ([p.asian for p in met], [p.african for p in met], [p.caucasian for p in met]):
         assert 0.04 < np.mean(np.array(features) > 0.6) < 0.6
         assert np.mean((np.array(features) > 0.2) & (np.array(features) < 0.6)) > 0.05  # mixtures
+
+
+def test_roles_stand_for_names_in_another_language() -> None:
+    """Of a character in another language sex, age, skin, hair, beard and make-up go together as in ours."""
+    sliders = tuple(replace(s, name=f"regler.{i}") for i, s in enumerate(PORTRAIT.sliders))
+    schema = ParameterSchema("puppe", 1, sliders)
+    drawn = draw(schema, 600)
+    of_role = {role: drawn[:, schema.with_role(role)].mean(1) for role in
+               ("sex", "age", "hair.grey", "beard", "make-up")}
+    men, old = of_role["sex"] > 0.5, of_role["age"] > 0.6
+    assert 0.35 < men.mean() < 0.65
+    assert of_role["hair.grey"][old].mean() > of_role["hair.grey"][~old].mean() + 0.2
+    assert of_role["beard"][men].mean() > of_role["beard"][~men].mean() + 0.1
+    assert of_role["make-up"][~men].mean() > of_role["make-up"][men].mean() + 0.1

@@ -16,7 +16,7 @@ import torch.distributed as dist
 
 from facenn.errors import ConfigError, TrainingError
 from facenn.exchange.renders import RendersFolder
-from facenn.ranks import ALONE, Ranks, first_to_tell, joined
+from facenn.ranks import ALONE, Ranks, joined, report_once
 from tests import discs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -132,7 +132,7 @@ def pretend_to_be_one_of_two(monkeypatch: pytest.MonkeyPatch, port: int) -> None
 
 @pytest.mark.usefixtures("group")
 def test_of_several_processes_one_tells() -> None:
-    assert [first_to_tell() for _ in range(3)] == [True, False, False]
+    assert [report_once() for _ in range(3)] == [True, False, False]
 
 
 def test_a_process_tells_when_the_keeper_of_the_store_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_a_process_tells_when_the_keeper_of_the_store_is_gone(monkeypatch: pytes
         taken.bind(("127.0.0.1", 0))  # and does not listen
         pretend_to_be_one_of_two(monkeypatch, taken.getsockname()[1])
         monkeypatch.setattr("facenn.ranks.TOLD", timedelta(milliseconds=100))
-        assert first_to_tell()
+        assert report_once()
 
 
 @pytest.mark.usefixtures("group")
@@ -189,4 +189,4 @@ def test_one_process_joins_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     with joined("cpu") as ranks:
         assert ranks == ALONE and ranks.first
         assert not dist.is_initialized()
-    assert first_to_tell()
+    assert report_once()

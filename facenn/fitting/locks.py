@@ -1,4 +1,4 @@
-"""Parameters that a fit leaves alone, because somebody has decided them."""
+"""Parameters that a fit leaves alone, because the user has decided them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

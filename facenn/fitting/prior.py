@@ -17,11 +17,11 @@ from facenn.schema import ParameterSchema
 YOUNG, SPAN = 20.0, 50.0  # years at which the slider of age is 0, and until it is 1
 DOUBT = 0.1  # deviation of that slider for people of whom a network has told the age
 PEERS = 0.4  # share of the people of a sex that counts as of the same age
-RAREST = 0.005  # share of people that counts as wearing what nobody wears
+RAREST = 0.005  # share of people that counts as wearing an option that no one wears
 GREYING, ASH = 40.0, 0.4  # until what age hair is ash at most, and the slider ``hair.grey`` for that
 DARK_SKIN, BROWN_HAIR = 0.7, 0.3  # from which ``skin.tone`` on ``hair.lightness`` is brown at most
 
-STRANGE, TRIMMING_ROUNDS = 0.25, 3  # share of random people that is drawn broadly: nobody is like them
+STRANGE, TRIMMING_ROUNDS = 0.25, 3  # share of random people that is drawn broadly, unlike any person
 SHRINKAGE = 0.25  # share of the covariance that is taken for independent: the people are few beside their sliders
 
 

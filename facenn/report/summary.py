@@ -80,7 +80,7 @@ def distance_measure(distance: float, *, title: str, metric: str, judge: bool,
         title: what the network is called.
         metric: ``cosine`` or ``euclidean``.
         judge: True for a network that took no part in the fit, False for one whose cosine the fit minimised.
-        usual: its mean distances of two photos of one person, and of two people; None when nobody measured them.
+        usual: its mean distances of two photos of one person, and of two people; None when they were not measured.
         same_person: below which it speaks of the same person; None when its authors name no bound.
     """
     if judge:

@@ -194,7 +194,7 @@ class Fitter:
         return [outcomes[job] for job in jobs]
 
     def _finished(self, job: Job) -> FitReport | None:
-        """What is there already; None if that is nothing, or nobody can say because the photo cannot be read."""
+        """The finished result that is there already; None if there is none, or the photo cannot be read."""
         names = [*ALWAYS, *(["engine.png"] if self._method.engine else []),
                  *(["imitator.png"] if self._config.method == "imitator" else [])]
         try:

@@ -54,7 +54,7 @@ def claim_summary(summary: Path) -> None:
 
 def _is_summary(path: Path) -> bool:
     try:
-        return {"fitted", "refused"} <= json.loads(path.read_text(encoding="utf-8")).keys()
+        return {"fitted", "refused"} <= set(json.loads(path.read_text(encoding="utf-8")).keys())
     except (OSError, ValueError, AttributeError):
         return False
 

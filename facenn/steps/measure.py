@@ -1,4 +1,4 @@
-"""Measures an Imitator on faces that nobody trained on: random ones, and those that fits through it find."""
+"""Measures an Imitator on faces that no training saw: random ones, and those that fits through it find."""
 
 import hashlib
 import json
@@ -73,7 +73,7 @@ class Fresh:
 
 @dataclass(frozen=True)
 class Measures:
-    """How good an Imitator is on engine pictures that nobody trained on.
+    """How good an Imitator is on engine pictures that no training saw.
 
     Attributes:
         random: on random faces.

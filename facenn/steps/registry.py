@@ -54,7 +54,7 @@ def shipped(character: str, pretrained: Path) -> Path:
 
 
 def choose_model(wanted: str, character: str, project: Project) -> Path:
-    """The file of the Imitator that somebody asks for.
+    """The file of the Imitator of that alias, version or path.
 
     Args:
         wanted: an alias such as ``champion`` or ``candidate``, a version such as ``3``, or the path of a file, which
@@ -65,7 +65,7 @@ def choose_model(wanted: str, character: str, project: Project) -> Path:
 
     Raises:
         MissingFileError: no such file, alias or version; the message says what there is.
-        ConfigError: nobody answers at the address of the tracking store.
+        ConfigError: no answer at the address of the tracking store.
     """
     path = Path(wanted)
     if "/" in wanted or path.suffix == ".safetensors" or path.is_file():

@@ -227,7 +227,7 @@ def test_fitter_lets_one_thread_at_a_time_draw(tmp_path: Path, photos: Path, met
 
     def search(aligned: Sequence[AlignedFace], log: Log) -> list[FitResult]:
         both.wait(60)
-        return StubMethod.search(method, aligned, log)
+        return StubMethod.fit(method, aligned, log)
 
     method.engine = cast(Engine, SimpleNamespace(draw=draw))
     method.fit = search  # type: ignore[method-assign]
