@@ -40,7 +40,6 @@ from facenn.steps.fit import Fitter, Job, Refusal, open_fitter
 from facenn.steps.folder import PHOTO_SUFFIXES
 from facenn.steps.project import RUNS, Project, choose_device
 
-SHEET_SIDE = 256
 NEAREST = "nearest by recognition"
 BASELINES = ("photo", "neutral", NEAREST, "nearest by landmarks")
 

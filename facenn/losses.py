@@ -34,6 +34,10 @@ def identity_loss(rendered: Tensor, photo: Tensor) -> Tensor:
 
     Returns:
         (B,) one loss per face, unreduced.
+
+    Example:
+        >>> identity_loss(torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, 0.0]])).tolist()
+        [0.0, 1.0]
     """
     return 1 - cosine_similarity(rendered, photo, dim=-1)
 

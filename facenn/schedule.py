@@ -15,6 +15,10 @@ def quadratic_decay(step: int, total: int, peak: float, floor: float) -> float:
         total: steps of the whole training, at least 1.
         peak: rate above the floor at the start.
         floor: rate at the end.
+
+    Example:
+        >>> [quadratic_decay(step, 10, peak=1.0, floor=0.25) for step in (0, 5, 10)]
+        [1.25, 0.5, 0.25]
     """
     return peak * (1 - step / total) ** 2 + floor
 

@@ -90,6 +90,13 @@ def _is_share(value: object) -> bool:
 class ParameterSchema:
     """The parameters of one character: all sliders first, then the one-hot slices of all choices.
 
+    Example:
+        >>> schema = ParameterSchema("elf", 1, (Slider("ear.length", "Ears", "Length"),),
+        ...                          (Choice("hair.style", "Hair", "Style", ("bald", "bob"), "bald", role="hair"),))
+        >>> vector = schema.from_named({"ear.length": 0.75, "hair.style": "bob"})
+        >>> vector.tolist(), schema.columns
+        ([0.75, 0.0, 1.0], ('ear.length', 'hair.style:bald', 'hair.style:bob'))
+
     Attributes:
         character: whose parameters these are.
         version: raised whenever the meaning of a vector changes.

@@ -1,6 +1,5 @@
 """The front door in Python, from a folder that is no project."""
 
-import doctest
 import json
 import subprocess
 import sys
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 
 import facenn
-from facenn import faces
 from facenn.config import FitConfig, ImitatorFitConfig
 from facenn.errors import ConfigError, FormatError, MissingFileError, SchemaError
 from facenn.exchange.presets import write_preset
@@ -91,9 +89,3 @@ def test_package_offers_the_front_door_and_loads_nothing_heavy_for_it() -> None:
     assert done.stdout.strip() == "set()"
     with pytest.raises(AttributeError, match="no attribute 'fitt'"):
         facenn.fitt  # noqa: B018
-
-
-@pytest.mark.parametrize("module", [facenn, faces])
-def test_examples_in_docstrings_hold(module: object) -> None:
-    tried = doctest.testmod(module)  # type: ignore[arg-type]
-    assert tried.attempted and not tried.failed

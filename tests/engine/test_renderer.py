@@ -1,4 +1,3 @@
-import doctest
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,7 +8,6 @@ from scipy.ndimage import binary_dilation
 from scipy.ndimage import label as regions_of
 
 from facenn.arrays import Vector
-from facenn.engine import renderer
 from facenn.engine.camera import Conditions
 from facenn.engine.characters import character
 from facenn.engine.hair.styles import HAIR_STYLES
@@ -89,11 +87,6 @@ def test_draw_refuses_invalid_vectors(engine: Engine, vector: NDArray[np.float64
 def test_draw_refuses_a_batch(engine: Engine) -> None:
     with pytest.raises(SchemaError, match="expected one face"):
         engine.draw(np.zeros((2, SCHEMA.size), np.float32))
-
-
-def test_examples_of_the_docstrings_run() -> None:
-    failed, tried = doctest.testmod(renderer)
-    assert (failed, tried) == (0, 7)
 
 
 def test_engine_names_the_characters_that_exist() -> None:

@@ -1,6 +1,5 @@
 """Similarities and the squares that they cut."""
 
-import doctest
 import math
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from facenn.networks import cropping
 from facenn.networks.cropping import (
     crop,
     inverse,
@@ -123,8 +121,3 @@ def test_sample_at_the_middles_of_pixels_is_their_colours() -> None:
     assert torch.allclose(sample_at(picture, middles)[0], expected, atol=1e-5)
     outside = sample_at(picture, torch.tensor([[[-0.5, 0.0625]]]))
     assert torch.allclose(outside[0, 0], picture[0, :, 0, 0], atol=1e-5)
-
-
-def test_examples_in_docstrings_are_right() -> None:
-    found = doctest.testmod(cropping)
-    assert found.attempted > 4 and found.failed == 0
