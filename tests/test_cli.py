@@ -14,6 +14,7 @@ from facenn import cli
 from facenn.config import FitConfig
 from facenn.engine.characters import character
 from facenn.exchange.presets import write_preset
+from facenn.images import read_pixels
 from facenn.networks.checkpoints import load_imitator
 from facenn.steps.fit import FitReport
 from facenn.steps.registry import log_fit
@@ -269,12 +270,10 @@ def test_cli_tells_a_killed_worker_from_bad_input_by_its_exit_code(
 
 
 def test_draw_draws_a_saved_face(run: Callable[..., str], project: Path) -> None:
-    from PIL import Image
-
     schema = character("portrait").schema
     write_preset(project / "somebody.json", schema, schema.neutral())
     assert "runs/somebody.png" in run("draw", "somebody.json", "--side", "64", "--yaw", "20")
-    assert Image.open(project / "runs/somebody.png").size == (64, 64)
+    assert read_pixels(project / "runs/somebody.png").shape == (64, 64, 3)
     for arguments, expected in ((("draw", "nobody.json"), "expected a preset at nobody.json, found no file"),
                                 (("draw", "somebody.json", "--out", "face.txt"), "expected a .png or .jpg file")):
         assert expected in refused(project, *arguments).stderr

@@ -50,10 +50,20 @@ REGION_LABELS = {"head": "Head", "forehead": "Forehead", "eyebrows": "Eyebrows",
                  "nose": "Nose", "mouth": "Mouth", "cheek": "Cheeks", "chin": "Chin", "ears": "Ears",
                  "neck": "Neck"}
 
-SHAPE = (
+# What they mean to a fit, see ``facenn.schema``: by name, and for all of a group.
+ROLES = {"person.gender": "sex", "person.age": "age", "skin.tone": "skin.tone", "skin.moles": "skin.marks",
+         "hair.lightness": "hair.lightness", "hair.grey": "hair.grey", "iris.size": "iris.size"}
+ROLES_OF_GROUPS = {"Lines": "lines", "Hair": "hair", "Iris": "iris", "Beard": "beard", "Make-up": "make-up"}
+
+
+def _with_roles(sliders: tuple[Slider, ...]) -> tuple[Slider, ...]:
+    return tuple(replace(s, role=ROLES.get(s.name, ROLES_OF_GROUPS.get(s.group, ""))) for s in sliders)
+
+
+SHAPE = _with_roles((
     *(Slider(s.name, REGION_LABELS[s.name.split(".")[0]], s.label, tooltip=s.tooltip) for s in SHAPE_SLIDERS),
     Slider("person.gender", "Person", "Feminine to masculine", tooltip="Shape of the whole head, not hair or make-up"),
-)
+))
 """95 sliders: the shape of every character."""
 
 
@@ -62,7 +72,7 @@ def _amount(name: str, group: str, label: str, neutral: float, tooltip: str) -> 
     return Slider(name, group, label, neutral, two_sided=False, tooltip=tooltip)
 
 
-APPEARANCE = (
+APPEARANCE = _with_roles((
     _amount("person.age", "Person", "Young to old", 0.0, "Shape of the whole head from about 20 to about 70 years; "
             "lines and grey hair have sliders of their own"),
     *(_amount(f"person.{a}", "Person", f"{a.capitalize()} features", 0.0, "Shape from the average of three ancestries "
@@ -112,12 +122,7 @@ APPEARANCE = (
     _amount("cheek.blush", "Make-up", "Blush", 0.0, "On the cheeks"),
     _amount("eyes.shadow", "Make-up", "Eye shadow", 0.0, "On the upper lids"),
     _amount("eyes.liner", "Make-up", "Eye liner", 0.0, "Along the lashes, the upper ones most"),
-)
-
-# What they mean to a fit, see ``facenn.schema``: by name, and for all of a group.
-ROLES = {"person.gender": "sex", "person.age": "age", "skin.tone": "skin.tone", "skin.moles": "skin.marks",
-         "hair.lightness": "hair.lightness", "hair.grey": "hair.grey", "iris.size": "iris.size"}
-ROLES_OF_GROUPS = {"Lines": "lines", "Hair": "hair", "Iris": "iris", "Beard": "beard", "Make-up": "make-up"}
+))
 
 BROW_CHOICE = Choice("eyebrows.style", "Eyebrows", "Style", tuple(BROW_STYLES), "natural")
 HAIR_CHOICE = Choice("hair.style", "Hair", "Style", tuple(HAIR_STYLES), "bald", role="hair")
@@ -221,15 +226,11 @@ def _classic_look(named: Named) -> Look:
                 _strengths(fixed.__getitem__, "bald"))
 
 
-def _with_roles(sliders: tuple[Slider, ...]) -> tuple[Slider, ...]:
-    return tuple(replace(s, role=ROLES.get(s.name, ROLES_OF_GROUPS.get(s.group, ""))) for s in sliders)
-
-
 CHARACTERS: dict[str, Character] = {
-    "portrait": Character(ParameterSchema("portrait", 3, _with_roles(SHAPE + APPEARANCE), (BROW_CHOICE, HAIR_CHOICE)),
+    "portrait": Character(ParameterSchema("portrait", 3, SHAPE + APPEARANCE, (BROW_CHOICE, HAIR_CHOICE)),
                           _portrait_look),
     # as in the blog post of 2019: 95 continuous parameters and 8 one-hot ones, a bald head with a fixed look
-    "classic": Character(ParameterSchema("classic", 2, _with_roles(SHAPE), (BROW_CHOICE,)), _classic_look),
+    "classic": Character(ParameterSchema("classic", 2, SHAPE, (BROW_CHOICE,)), _classic_look),
 }
 
 

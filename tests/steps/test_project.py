@@ -113,5 +113,5 @@ def test_tags_name_the_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_package_data_names_every_file_that_ships() -> None:
     package_data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["facenn"]
     carried = {path.name for pattern in package_data for path in (ROOT / "facenn").glob(pattern)}
-    shipped = {path.name.removesuffix(".dvc") for path in (ROOT / "data/pretrained").iterdir()}
+    shipped = {path.name.removesuffix(".dvc") for path in (ROOT / "data/pretrained").glob("[!.]*")}
     assert carried == shipped
