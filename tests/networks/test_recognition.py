@@ -153,7 +153,7 @@ def test_cosines_of_an_ensemble_are_means_of_its_members(frozen: Frozen) -> None
         both = ensemble.embed(pictures, points)
         apart = [member.distance(*member.embed(pictures, points)) for member in ensemble.members]
     assert torch.allclose(both.norm(dim=-1), torch.ones(2))
-    assert {member.name for member in ensemble.members} == {"sface", "faceres"}
+    assert {member.name for member in ensemble.members} == set(FITTING)
     assert min(apart) > 0.01 and abs(apart[0] - apart[1]) > 0.01
     expected = sum(share * one for share, one in zip(ensemble.shares, apart, strict=True))
     assert float(1 - both[0] @ both[1]) == pytest.approx(float(expected), abs=1e-5)
