@@ -134,6 +134,12 @@ def test_weights_of_a_fit_on_the_engine_are_those_of_its_terms() -> None:
     assert Weights(**EngineFitConfig().model_dump(exclude={"rounds", "library", "workers"})) == Weights()
 
 
+def test_every_weight_of_a_fit_through_an_imitator_is_an_option() -> None:
+    from facenn.fitting.imitator.objective import Weights
+
+    assert set(Weights._fields) <= ImitatorFitConfig.model_fields.keys()
+
+
 def test_every_option_explains_itself() -> None:
     for name, section in Params.model_fields.items():
         assert section.default is not None

@@ -167,7 +167,7 @@ def fit_renders(pictures: Iterable[NDArray[np.uint8]], imitator: Imitator, schem
     target = see(torch.stack(faces), torch.stack(landmarks), frozen, wall=backdrop(imitator, schema))
     options = config.imitator
     found = fit(target, imitator.requires_grad_(False), schema, frozen, steps=options.steps, rate=options.rate,
-                weights=Weights(options.identity, options.landmark, options.colour, options.prior),
+                weights=Weights(**options.model_dump(include=set(Weights._fields))),
                 candidates=options.candidates, seed=config.seed, lock=Lock.of((), schema), log=log)
     return list(numbers), np.stack([one.vector for one in found])
 

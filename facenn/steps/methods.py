@@ -104,7 +104,7 @@ class ImitatorMethod:
         target = Target.of_all([see(a.picture[None], a.landmarks[None], self._frozen, wall=self._wall)
                                 for a in aligned])
         options = self._config.imitator
-        weights = Weights(options.identity, options.landmark, options.colour, options.prior)
+        weights = Weights(**options.model_dump(include=set(Weights._fields)))
         return fit(target, self._imitator, self.schema, self._frozen, steps=options.steps, rate=options.rate,
                    weights=weights, candidates=options.candidates, seed=self._config.seed, lock=self._lock, log=log)
 

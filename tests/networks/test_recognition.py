@@ -96,9 +96,9 @@ def test_a_framed_template_is_larger_and_turned_about_its_middle() -> None:
 
 def test_every_member_of_the_ensemble_sees_two_crops(frozen: Frozen) -> None:
     members = frozen.ensemble.members
-    assert [member.name for member in members] == ["sface", "faceres", "sface", "faceres"]
+    assert [member.name for member in members] == [*FITTING, *FITTING]
     pictures, points = torch.rand(1, 3, 64, 64), torch.rand(1, 478, 3) * 64
-    for one, other in zip(members[:2], members[2:], strict=True):
+    for one, other in zip(members[:len(FITTING)], members[len(FITTING):], strict=True):
         assert one.network is other.network
         assert (one.chips(pictures, points) - other.chips(pictures, points)).abs().mean() > 0.01
     assert sum(frozen.ensemble.shares) == pytest.approx(1)
@@ -142,7 +142,7 @@ def test_views_crop_the_same_faces_in_ways_of_their_own(frozen: Frozen) -> None:
     assert len(chips) == 4
     assert all((one - other).abs().mean() > 0.01 for one, other in combinations(chips, 2))
     assert {(*(member.name for member in view.members), *view.shares) for view in frozen.views} == {
-        ("sface", "faceres", 0.42, 0.58)}
+        (*FITTING, *(RECOGNISERS[name].share for name in FITTING))}
 
 
 def test_cosines_of_an_ensemble_are_means_of_its_members(frozen: Frozen) -> None:
@@ -153,7 +153,7 @@ def test_cosines_of_an_ensemble_are_means_of_its_members(frozen: Frozen) -> None
         both = ensemble.embed(pictures, points)
         apart = [member.distance(*member.embed(pictures, points)) for member in ensemble.members]
     assert torch.allclose(both.norm(dim=-1), torch.ones(2))
-    assert {member.name for member in ensemble.members} == {"sface", "faceres"}
+    assert {member.name for member in ensemble.members} == set(FITTING)
     assert min(apart) > 0.01 and abs(apart[0] - apart[1]) > 0.01
     expected = sum(share * one for share, one in zip(ensemble.shares, apart, strict=True))
     assert float(1 - both[0] @ both[1]) == pytest.approx(float(expected), abs=1e-5)
@@ -179,7 +179,7 @@ def test_load_recognizer_names_the_file_that_is_missing(tmp_path: Path) -> None:
 
 
 def test_load_recognizer_names_the_networks_that_there_are(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="among sface, faceres, dlib, got 'arcface'"):
+    with pytest.raises(ConfigError, match=f"among {', '.join(RECOGNISERS)}, got 'arcface'"):
         load_recognizer(tmp_path, "arcface")
 
 
