@@ -38,6 +38,9 @@ from facenn.perception.observation import Observer
 from facenn.schema import ParameterSchema
 from facenn.steps.project import Project
 
+SEEN_BY_BOTH = ("alignment.py", "losses.py", "schedule.py", "networks/detection.py", "networks/landmarks.py",
+                "networks/traits.py")
+
 
 class Method(Protocol):
     """One way to fit."""
@@ -186,17 +189,21 @@ def open_method(config: FitConfig, model: Path | None, frozen: Frozen, project: 
         yield EngineMethod(config, library, lock, pool, frozen)
 
 
-def _digest(schema: ParameterSchema, room: str, *models: Path) -> str:
-    """What tells whether two fits end alike: engine, people, schema, models, and code that the method runs.
+def code_of(room: str) -> list[Path]:
+    """The files that decide what a method finds, beside the engine's: its own, what methods share, and what both see.
 
     Args:
-        schema: of the parameters.
         room: folder of the method's own code; what methods share lies in the folder above it.
-        models: files that take part.
     """
-    digest = hashlib.sha256(f"{engine_digest()} {people_digest()} {schema.to_json()}".encode())
     own, seen = Path(room), Path(observation.__file__).parent
-    for path in [*sorted([*own.parent.glob("*.py"), *own.rglob("*.py"), *seen.rglob("*.py")]), *RECOGNITION, *models]:
+    return [*sorted([*own.parent.glob("*.py"), *own.rglob("*.py"), *seen.rglob("*.py")]),
+            *(seen.parent / name for name in SEEN_BY_BOTH), *RECOGNITION]
+
+
+def _digest(schema: ParameterSchema, room: str, *models: Path) -> str:
+    """What tells whether two fits end alike: engine, people, schema, models, and code that the method runs."""
+    digest = hashlib.sha256(f"{engine_digest()} {people_digest()} {schema.to_json()}".encode())
+    for path in [*code_of(room), *models]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
