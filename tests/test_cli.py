@@ -250,10 +250,23 @@ def test_cli_answers_for_help_without_heavy_libraries() -> None:
     (("build-head", "nowhere.whl"), "nowhere.whl"),
     (("inspect", "--character", "nobody"), "expected one of the embedded characters"),
 ])
-def test_cli_refuses_bad_input_in_one_line(project: Path, arguments: tuple[str, ...], expected: str) -> None:
-    result = refused(project, *arguments)
+def test_cli_refuses_bad_input_in_one_line(project: Path, arguments: tuple[str, ...], expected: str,
+                                           monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In this process, whose libraries are loaded."""
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(sys, "argv", ["facenn", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert expected in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_command_of_its_own_refuses_in_one_line_too(project: Path) -> None:
+    result = refused(project, "fit", "nowhere.jpg")
     assert result.returncode == 2
-    assert expected in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
 

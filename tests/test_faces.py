@@ -72,7 +72,7 @@ def test_front_door_refuses_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty.json").write_text("{}")
     for call, error, message in (
             (lambda: facenn.fit("nowhere.jpg"), MissingFileError, "nowhere.jpg"),
-            (lambda: facenn.fit(PHOTO, lock={"nose.humb": 0.3}), ConfigError, "the nearest: nose.hump"),
+            (lambda: facenn.fit(PHOTO, device="abacus"), ConfigError, "expected a device"),
             (lambda: facenn.fit(PHOTO, method="guess"), ConfigError, "method"),  # type: ignore[arg-type]
             (lambda: facenn.draw({"nose.humb": 1}), SchemaError, "nose.humb"),
             (lambda: facenn.draw({}, character="nobody"), ConfigError, "nobody"),

@@ -42,7 +42,7 @@ def fresh() -> Iterator[None]:
 @pytest.fixture
 def draw(tmp_path: Path) -> Callable[[str], str]:
     """Draw with a copy of the package in a new process, and keep its kernels in a folder of that name."""
-    shutil.copytree(PACKAGE, tmp_path / "copy" / "facenn", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE, tmp_path / "copy" / "facenn", ignore=shutil.ignore_patterns("__pycache__", "pretrained"))
 
     def drawn(kept: str) -> str:
         environment = {**os.environ, "PYTHONPATH": str(tmp_path / "copy"), "NUMBA_CACHE_DIR": str(tmp_path / kept)}
