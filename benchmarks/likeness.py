@@ -23,25 +23,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facenn.alignment import AlignedFace, align, find_faces
+from facenn.alignment import find_faces
 from facenn.arrays import Array, Pixels
 from facenn.config import EngineFitConfig, FitConfig
 from facenn.engine.digest import engine_digest
 from facenn.engine.renderer import Engine
 from facenn.errors import FacennError, FormatError, MissingFileError, PhotoError
 from facenn.files import replace_text
-from facenn.fitting.engine.library import Library, library_folder, load_library
 from facenn.images import read_image, read_pixels, to_tensor, write_pixels
-from facenn.networks.cropping import procrustes
-from facenn.networks.facemesh import MESH
 from facenn.networks.frozen import Frozen, load_frozen
 from facenn.report.sheet import contact_sheet
 from facenn.steps.fit import Fitter, Job, Refusal, open_fitter
 from facenn.steps.folder import PHOTO_SUFFIXES
 from facenn.steps.project import RUNS, Project, choose_device
 
-NEAREST = "nearest by recognition"
-BASELINES = ("photo", "neutral", NEAREST, "nearest by landmarks")
+BASELINES = ("photo", "neutral")
 
 
 @dataclass(frozen=True)
@@ -123,13 +119,14 @@ def chosen_people(people: list[Person], names: str | None) -> list[Person]:
     return [known[name] for name in names.split(",")]
 
 
-def fit_person(fitter: Fitter, person: Person, folder: Path) -> dict[str, float]:
-    """Fit one photo unless that is done; seconds and pictures drawn."""
-    (outcome,) = fitter.fit_many([Job(person.fitted, folder)], log=lambda step, losses: None)
-    if isinstance(outcome, Refusal):
-        raise PhotoError(outcome.reason)
-    measures = json.loads((folder / "measures.json").read_text(encoding="utf-8"))
-    return {name: float(measures[name]) for name in ("seconds", "pictures_drawn")}
+def fit_people(fitter: Fitter, people: Sequence[Person], folder: Path) -> list[dict[str, float]]:
+    """Fit everybody's photo unless that is done, as many at once as the method can; seconds and pictures of each."""
+    jobs = [Job(person.fitted, folder / person.name) for person in people]
+    for outcome in fitter.fit_many(jobs, log=lambda step, losses: None):
+        if isinstance(outcome, Refusal):
+            raise PhotoError(outcome.reason)
+    found = [json.loads((job.folder / "measures.json").read_text(encoding="utf-8")) for job in jobs]
+    return [{name: float(measures[name]) for name in ("seconds", "pictures_drawn")} for measures in found]
 
 
 def judged_photo(path: Path, frozen: Frozen) -> Array:
@@ -153,16 +150,6 @@ def judged_render(pixels: Pixels, frozen: Frozen) -> Array:
 @torch.no_grad()
 def _judged(picture: torch.Tensor, points: torch.Tensor, frozen: Frozen) -> Array:
     return frozen.judge.embed(picture[None], points[None])[0].numpy().astype(np.float64)
-
-
-@torch.no_grad()
-def nearest_people(aligned: AlignedFace, library: Library, frozen: Frozen) -> dict[str, int]:
-    """Who of the library is nearest to a photo, by each of two measures."""
-    embedding = frozen.views[0].embed(aligned.picture[None], aligned.landmarks[None])[0].numpy()
-    points = procrustes(library.observations.points[:, :MESH], (aligned.landmarks[:MESH, :2] / 512).numpy())
-    apart = np.square(points - (aligned.landmarks[:MESH, :2] / 512).numpy()).sum((1, 2))
-    return {NEAREST: int((library.observations.embedding @ embedding).argmax()),
-            "nearest by landmarks": int(apart.argmin())}
 
 
 def score(probes: Array, rows: Sequence[int], gallery: Array, groups: Sequence[str]) -> Score:
@@ -200,8 +187,8 @@ def table(scores: Mapping[str, Score], costs: Sequence[Mapping[str, float]], peo
                   (s.rank_1, s.rank_5, s.group_rank_1, s.group_rank_5)]
         lines.append(f"| {name} | {s.people} | {s.own:.3f} | {s.others:.3f} | {s.auc:.3f} | {' | '.join(shares)} |")
     seconds, drawn = ([cost[name] for cost in costs] for name in ("seconds", "pictures_drawn"))
-    return "\n".join([*lines, "", f"A fit: {np.median(seconds):.0f} s in the median, {min(seconds):.0f} to "
-                      f"{max(seconds):.0f} s; {np.mean(drawn):.0f} pictures drawn in the mean.", ""])
+    return "\n".join([*lines, "", f"A fit: {np.median(seconds):.3g} s in the median, {min(seconds):.3g} to "
+                      f"{max(seconds):.3g} s; {np.mean(drawn):.0f} pictures drawn in the mean.", ""])
 
 
 def parse() -> argparse.Namespace:
@@ -210,10 +197,9 @@ def parse() -> argparse.Namespace:
     defaults = FitConfig()
     parser.add_argument("folder", type=Path, help="two photos of each person")
     parser.add_argument("--people", help="names of those to fit, with commas; default: everybody")
-    parser.add_argument("--method", choices=("engine", "imitator"), default="engine")
-    parser.add_argument("--model", type=Path, help="Imitator file, for that method; default: the shipped one")
+    parser.add_argument("--method", choices=("engine", "imitator", "translate"), default="engine")
+    parser.add_argument("--model", type=Path, help="Imitator or Translator of the method; default: the shipped one")
     parser.add_argument("--rounds", type=int, default=defaults.engine.rounds)
-    parser.add_argument("--library", type=int, default=defaults.engine.library)
     parser.add_argument("--workers", type=int, default=defaults.engine.workers)
     parser.add_argument("--out", type=Path, default=RUNS / "likeness", help="outside of what git tracks")
     return parser.parse_args()
@@ -224,37 +210,29 @@ def measure(options: argparse.Namespace) -> None:
     everybody = find_people(options.folder)
     people = chosen_people(everybody, options.people)
     config = FitConfig(method=options.method, engine=EngineFitConfig(
-        rounds=options.rounds, library=options.library, workers=options.workers))
+        rounds=options.rounds, workers=options.workers))
     project = Project.here()
     frozen, out = load_frozen(project.pretrained), options.out / options.method
-    library = load_library(library_folder(project.libraries, config.character, seed=config.seed), config.character,
-                           project.pretrained.resolve(), count=config.engine.library, seed=config.seed,
-                           workers=config.engine.workers,
-                           progress=lambda done: print(f"library: {done} of {options.library} people",
-                                                       file=sys.stderr))
-    engine, frame = Engine(config.character), torch.from_numpy(library.frame) * 512
+    engine = Engine(config.character)
     gallery = np.stack([judged_photo(p.other, frozen) for p in everybody])
     neutral = engine.draw(engine.schema.neutral()).picture
-    costs, tiles, captions, rows = [], [], [], []
+    tiles, captions, rows = [], [], []
     fit = f"fit by {options.method}"
     probes: dict[str, list[Array]] = defaultdict(list)
-    with open_fitter(config, options.model, project, device=choose_device("cpu")) as fitter:
-        for person in people:
-            found = out / "fits" / person.name
-            costs.append(fit_person(fitter, person, found))
-            rows.append(everybody.index(person))
-            nearest = nearest_people(align(read_image(person.fitted), frozen.finder, frame=frame), library, frozen)
-            drawn = {"neutral": neutral, fit: read_pixels(found / "engine.png"),
-                     **{name: engine.draw(library.vectors[i]).picture for name, i in nearest.items()}}
-            probes["photo"].append(judged_photo(person.fitted, frozen))
-            for name, pixels in drawn.items():
-                probes[name].append(judged_render(pixels, frozen))
-            shown = (read_pixels(found / "photo.png"), drawn[NEAREST], drawn[fit])
-            tiles += [pixels[::2, ::2] for pixels in shown]
-            apart = [float(np.linalg.norm(probes[name][-1] - gallery[rows[-1]]))
-                     for name in ("photo", NEAREST, fit)]
-            captions += [f"{what} {d:.3f}" for what, d in zip((person.name, "nearest", "fit"), apart, strict=True)]
-            print(f"{person.name}: fit {apart[2]:.3f}, nearest {apart[1]:.3f}, photo {apart[0]:.3f}", file=sys.stderr)
+    fitter = open_fitter(config, options.model, project, device=choose_device("cpu"))
+    costs = fit_people(fitter, people, out / "fits")
+    for person in people:
+        found = out / "fits" / person.name
+        rows.append(everybody.index(person))
+        drawn = {"neutral": neutral, fit: read_pixels(found / "engine.png")}
+        probes["photo"].append(judged_photo(person.fitted, frozen))
+        for name, pixels in drawn.items():
+            probes[name].append(judged_render(pixels, frozen))
+        shown = {"photo": read_pixels(found / "photo.png"), fit: drawn[fit]}
+        tiles += [pixels[::2, ::2] for pixels in shown.values()]
+        apart = {name: float(np.linalg.norm(probes[name][-1] - gallery[rows[-1]])) for name in shown}
+        captions += [f"{person.name if name == 'photo' else name.split()[0]} {d:.3f}" for name, d in apart.items()]
+        print(f"{person.name}: " + ", ".join(f"{name} {d:.3f}" for name, d in apart.items()), file=sys.stderr)
     groups = [p.group for p in everybody]
     order = (*BASELINES, fit)
     scores = {name: score(np.stack(probes[name]), rows, gallery, groups) for name in order}
@@ -264,7 +242,7 @@ def measure(options: argparse.Namespace) -> None:
         "options": config.model_dump(), "engine": engine_digest(), "scores": {n: asdict(s) for n, s in scores.items()},
         "people": {p.name: {**cost, **{n: float(np.linalg.norm(probes[n][k] - gallery[row])) for n in order}}
                    for k, (p, cost, row) in enumerate(zip(people, costs, rows, strict=True))}}, indent=1) + "\n")
-    write_pixels(out / "likeness.png", contact_sheet(tiles, columns=3, captions=captions))
+    write_pixels(out / "likeness.png", contact_sheet(tiles, columns=2, captions=captions))
     print(text, end="")
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -88,7 +88,7 @@ def stage(run: Callable[..., None]) -> Callable[..., None]:
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [*own, *fields, _parameter("params", file, PARAMS)])
     command.__doc__ = run.__doc__
-    app.command(name)(command)
+    app.command(name.replace("_", "-"))(command)
     return run
 
 
@@ -146,6 +146,18 @@ def train(params: Params, renders: Path = RENDERS, out: Annotated[Path, Out] = M
 
 
 @stage
+def train_translator(params: Params, out: Annotated[Path, Out] = MODELS) -> None:
+    """Teach a Translator to tell parameters from pictures. What a killed run has drawn is not drawn again."""
+    from facenn.steps.train_translator import train_translator as step
+
+    config = params.train_translator
+    with _bar("drawing examples, once", config.count) as people, _bar("training", config.epochs) as epochs:
+        found = step(config, out, project=Project.here(), progress=lambda done: people(done, {}), log=epochs)
+    print(_table(found.measures.figures()))
+    print(f"champion: {found.verdict}")
+
+
+@stage
 def evaluate(params: Params, renders: Path = RENDERS,
              model: Annotated[Path, typer.Option(help="Result folder of a training")] = MODELS,
              out: Annotated[Path, Out] = REPORTS / "evaluation", device: Device = None) -> None:
@@ -192,7 +204,7 @@ def measure(model: Annotated[str, typer.Option(help="Imitator, as in facenn fit"
 def fit(params: Params, photo: Annotated[Path, typer.Argument(help="A photo, or a folder of photos")],
         out: Annotated[Path | None, typer.Option(help="Result folder; default: runs/<name of the photo>")] = None,
         model: Annotated[str | None, typer.Option(
-            help="Imitator, for the method imitator: champion (default; the shipped one where none is registered), "
+            help="Imitator or Translator of the method: champion (default; the shipped one where none is registered), "
             "candidate, a registered version such as 3, or a file")] = None,
         face: Annotated[int | None, typer.Option(
             help="Which face, counted from 1 from left to right; default: the largest")] = None,
@@ -268,7 +280,9 @@ def demo(photo: Annotated[Path | None, typer.Option(help="Any photo; default: an
          out: Annotated[Path, Out] = RUNS / "demo") -> None:
     """Fit a photo with the shipped networks and write a report."""
     credit = ASTRONAUT if photo is None else None
-    with TemporaryDirectory() as folder, _fitter(_params(PARAMS), None, Project.here(), None) as (fitter, bar):
+    params, project = _params(PARAMS), Project.here()
+    model = _model(params, None, project)
+    with TemporaryDirectory() as folder, _fitter(params, model, project, None) as (fitter, bar):
         photo = photo or _astronaut(Path(folder) / "astronaut.png")
         report = fitter.fit(photo, out, face=None, credit=credit, log=bar)
     _print_fit(report)
@@ -355,27 +369,22 @@ def _params(path: Path) -> Params:
     return Params() if path == PARAMS and (foreign or not path.is_file()) else load_params(path)
 
 
-def _model(params: Params, wanted: str | None, project: Project) -> Path | None:
-    """The Imitator's file; a model that was asked for with the method engine is refused where that one is opened."""
-    if params.fit.method == "engine":
-        return Path(wanted) if wanted else None
+def _model(params: Params, wanted: str | None, project: Project) -> Path:
+    """The file of the network that the method begins with."""
     from facenn.steps.registry import choose_model
 
-    return choose_model(wanted or "champion", params.fit.character, project)
+    return choose_model(wanted or "champion", params.fit.character, project, params.fit.network)
 
 
 @contextmanager
-def _fitter(params: Params, model: Path | None, project: Project, device: str | None
+def _fitter(params: Params, model: Path, project: Project, device: str | None
             ) -> "Iterator[tuple[Fitter, Bar]]":
-    """A fitter and the bar of its fits; before them stands the bar of the library, if it has to be drawn."""
+    """A fitter and the bar of its fits."""
     from facenn.steps.fit import open_fitter
 
-    config = params.fit
-    with ExitStack() as stack:
-        with _bar("drawing the library, once", config.engine.library) as people:
-            fitter = stack.enter_context(open_fitter(config, model, project, device=choose_device(device),
-                                                     progress=lambda done: people(done, {})))
-        yield fitter, stack.enter_context(_bar("fitting", config.total))
+    fitter = open_fitter(params.fit, model, project, device=choose_device(device))
+    with _bar("fitting", params.fit.total) as bar:
+        yield fitter, bar
 
 
 def _table(figures: Mapping[str, float]) -> str:
@@ -392,7 +401,8 @@ def _astronaut(path: Path) -> Path:
 
 
 def _print_fit(report: "FitReport") -> None:
-    print(f"{report.photo}: {report.seconds:.0f} s; report: {report.folder / 'report.html'}")
+    digits = 0 if report.seconds >= 10 else 1
+    print(f"{report.photo}: {report.seconds:.{digits}f} s; report: {report.folder / 'report.html'}")
     if report.likeness is not None:
         from facenn.networks.recognition import RECOGNISERS
 

@@ -67,6 +67,21 @@ class TrainConfig(Section):
                             "name; all steps learn whole pictures then; empty for fresh weights")
 
 
+class TrainTranslatorConfig(Section):
+    """The Translator's training, and the people that are drawn for it."""
+
+    character: str = Field("portrait", description="Embedded character: portrait or classic")
+    count: Annotated[int, Field(ge=20)] = Field(
+        640, description="People that are drawn, once, and learned from; one in ten is held out; each takes 0.3 s "
+        "of CPU and 12 kB")
+    seed: Seed = Field(7, description="Of people and conditions; person i depends on the seed and i alone")
+    workers: Count = Field(2, description="Processes that draw; 1.2 GB of memory each")
+    epochs: Count = Field(40, description="How often each person is seen")
+    batch_size: Annotated[int, Field(ge=2)] = Field(128, description="People per step")
+    rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="Highest learning rate")
+    promote: bool = Field(True, description="Make it its character's champion if its held-out error is the lower one")
+
+
 class ImitatorFitConfig(Section):
     """Gradient descent through the network that draws like the engine."""
 
@@ -86,12 +101,10 @@ class ImitatorFitConfig(Section):
 class EngineFitConfig(Section):
     """Gauss-Newton on the embedded engine itself."""
 
-    rounds: Count = Field(6, description="Gauss-Newton rounds at most, each about 135 pictures; a fit ends with the "
-                          "first one that gains little")
-    library: Annotated[int, Field(ge=100)] = Field(
-        1536, description="People that are drawn once, before the first fit, as possible starts; 1,536 take two "
-        "minutes on two quiet cores and 18 MB")
-    workers: Count = Field(2, description="Processes that draw; 1.2 GB of memory each")
+    rounds: Count = Field(16, description="Gauss-Newton steps, each one or two pictures and as much again for their "
+                          "derivatives")
+    workers: Count = Field(2, description="Threads, each with an engine of 300 MB: they share the pictures of one "
+                           "photo, or the photos of a folder")
     identity: Weight = Field(2.4, description="Weight of the embeddings of two recognition networks")
     landmark: Weight = Field(60.0, description="Weight of the landmarks")
     tone: Weight = Field(20.0, description="Weight of the colours of patches of skin")
@@ -105,10 +118,11 @@ class EngineFitConfig(Section):
 class FitConfig(Section):
     """The search for the parameters of a photo."""
 
-    method: Literal["imitator", "engine"] = Field(
-        "imitator", description="imitator: gradient descent through the network that draws like the engine; engine: "
-        "Gauss-Newton on the embedded engine itself, slower and more alike")
-    character: str = Field("portrait", description="Engine: embedded character; Imitator: whose champion")
+    method: Literal["imitator", "engine", "translate"] = Field(
+        "engine", description="engine: Gauss-Newton on the embedded engine itself; imitator: gradient descent through "
+        "the network that draws like the engine, for games that cannot be called; translate: a network that tells all "
+        "parameters at once, in a fraction of a second")
+    character: str = Field("portrait", description="Engine: embedded character; otherwise whose champion")
     lock: tuple[str, ...] = Field((), description="Parameters that the fit leaves alone: name=value, a slider's number "
                                   "in 0..1 or a choice's option, such as hair.style=bald; a name alone is held at its "
                                   "neutral value")
@@ -119,7 +133,17 @@ class FitConfig(Section):
     @property
     def total(self) -> int:
         """Steps, or rounds, of a fit by the chosen method."""
-        return self.imitator.steps if self.method == "imitator" else self.engine.rounds
+        return {"imitator": self.imitator.steps, "engine": self.engine.rounds, "translate": 1}[self.method]
+
+    @property
+    def network(self) -> str:
+        """The kind of network that the chosen method begins with."""
+        return "imitator" if self.method == "imitator" else "translator"
+
+    @property
+    def batch(self) -> int:
+        """How many photos of a folder are fitted at once."""
+        return self.engine.workers if self.method == "engine" else self.imitator.batch
 
     def flat(self) -> dict[str, Any]:
         """Every option by its path, such as ``imitator.steps``."""
@@ -135,6 +159,8 @@ class FitConfig(Section):
         """The options on which a result of the chosen method depends; an Imitator's file says the character."""
         if self.method == "imitator":
             return self.model_dump(exclude={"character": True, "engine": True, "imitator": {"batch"}})
+        if self.method == "translate":
+            return self.model_dump(exclude={"imitator", "engine", "seed"})
         return self.model_dump(exclude={"imitator": True, "engine": {"workers"}})
 
 
@@ -152,6 +178,7 @@ class Params(Section):
     render: RenderConfig = RenderConfig()
     validate_: ValidateConfig = Field(ValidateConfig(), alias="validate")
     train: TrainConfig = TrainConfig()
+    train_translator: TrainTranslatorConfig = TrainTranslatorConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     fit: FitConfig = FitConfig()
 

@@ -61,9 +61,10 @@ class Face:
         return Path(folder)
 
 
-def fit(photo: str | PathLike[str], *, method: Literal["imitator", "engine"] = "imitator", character: str = "portrait",
-        model: str = "champion", lock: Mapping[str, Value] | Sequence[str] = (), face: int | None = None, seed: int = 0,
-        device: str | None = None, config: "FitConfig | None" = None, log: "Log | None" = None) -> Face:
+def fit(photo: str | PathLike[str], *, method: Literal["imitator", "engine", "translate"] = "imitator",
+        character: str = "portrait", model: str = "champion", lock: Mapping[str, Value] | Sequence[str] = (),
+        face: int | None = None, seed: int = 0, device: str | None = None,
+        config: "FitConfig | None" = None, log: "Log | None" = None) -> Face:
     """Find the parameters of the face in a photo.
 
     By the method imitator a fit takes half a minute to a minute on two cores and 2 GB; by the method engine about a
@@ -73,9 +74,10 @@ def fit(photo: str | PathLike[str], *, method: Literal["imitator", "engine"] = "
     Args:
         photo: picture file.
         method: ``imitator``, gradient descent through the network that draws like the engine, or ``engine``,
-            Gauss-Newton on the embedded engine, slower and more alike.
+            Gauss-Newton on the embedded engine, slower and more alike, or ``translate``, a network that tells all
+            parameters at once.
         character: embedded character, or whose champion fits.
-        model: for the method imitator: ``champion``, ``candidate``, a registered version, or a file.
+        model: for the methods imitator and translate: ``champion``, ``candidate``, a registered version, or a file.
         lock: parameters that stay, as ``{"nose.hump": 0.3, "hair.style": "bald"}``, or names alone, which are held at
             their neutral values.
         face: which face, counted from 1 from left to right; None takes the largest.
@@ -105,9 +107,9 @@ def fit(photo: str | PathLike[str], *, method: Literal["imitator", "engine"] = "
     entries = [f"{name}={value}" for name, value in lock.items()] if isinstance(lock, Mapping) else list(lock)
     options = config or Params().with_section("fit", {
         "method": method, "character": character, "lock": tuple(entries), "seed": seed}).fit
-    file = choose_model(model, options.character, project) if options.method == "imitator" else None
-    with open_fitter(options, file, project, device=choose_device(device)) as fitter:
-        fitted = fitter.find(Path(photo), face=face, log=log or (lambda step, losses: None))
+    file = choose_model(model, options.character, project, options.network)
+    fitter = open_fitter(options, file, project, device=choose_device(device))
+    fitted = fitter.find(Path(photo), face=face, log=log or (lambda step, losses: None))
     summary = fitted.summary
     picture = summary.engine if summary.engine is not None else summary.imitator
     if picture is None:

@@ -35,11 +35,11 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
 
     Args:
         photos: Path of a folder of photos on the machine that runs the fits
-        model: Which registered Imitator of the character draws, for the method imitator
+        model: Which registered Translator, or Imitator for the method imitator, of the character
         version: A version of the registry instead; 0: by the alias above
         name: Name of the result folder under runs/; empty: the name of the folder of photos
-        at_once: Batches of config.imitator.batch photos that are fitted at the same time, as threads; one keeps a
-            CPU busy
+        at_once: Batches of photos that are fitted at the same time, as threads; one keeps a CPU busy. A batch has
+            config.imitator.batch photos, or as many as config.engine.workers
         cluster: Address of a running Dask scheduler, such as tcp://10.0.0.5:8786, whose workers take the batches;
             they need facenn and the same folders. Empty: this machine
         track: Log each fit to MLflow: options, losses, parameters and drawn pictures, never the photo
@@ -50,7 +50,7 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
         The folder of the results.
 
     Raises:
-        MissingFileError: no such folder, no photo in it, or no such Imitator.
+        MissingFileError: no such folder, no photo in it, or no such network.
         ConfigError: a name that is no plain folder name, options that do not go together.
         PhotoError: every photo was refused.
         BatchError: a batch failed.
@@ -61,18 +61,18 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
     if track_photo and not track:
         raise ConfigError("track_photo: expected track, too, got track_photo alone")
     if config.method == "engine" and at_once > 1:
-        raise ConfigError("at_once: expected 1 with the method engine, whose parallel processes are "
+        raise ConfigError("at_once: expected 1 with the method engine, whose parallel threads are "
                           f"config.engine.workers, got {at_once}")
     folder = folder.resolve()
     out = (RUNS / folder_name(name or folder.name)).resolve()
     project = Project.here()
     file = model_file(config, model, version, project)
-    opening = Opening(config, file.resolve() if file else None, project.resolved())
+    opening = Opening(config, file.resolve(), project.resolved())
     from facenn.steps.folder import claim_summary, folder_jobs, summarise
 
     claim_summary(out / "summary.json")
     jobs = folder_jobs(folder, out)
-    batch = config.imitator.batch
+    batch = config.batch
     batches = [jobs[i:i + batch] for i in range(0, len(jobs), batch)]
     get_run_logger().info("fitting %d photos in %d batches into %s", len(jobs), len(batches), out)
     with alive(), nullcontext() if cluster else gpu_slot(choose_device()), _runner(at_once, cluster) as runner:
@@ -87,8 +87,7 @@ def fit_folder(photos: str, model: Alias = "champion", version: Number = 0, name
     if not fitted:
         raise PhotoError(f"none of {len(refused)} photos could be fitted; the first: {refused[0].reason}")
     if track:
-        log_fits(fitted, config, tracking=project.tracking, model=file.stem if file else config.method,
-                 with_photo=track_photo)
+        log_fits(fitted, config, tracking=project.tracking, model=file.stem, with_photo=track_photo)
     return str(out)
 
 

@@ -36,8 +36,8 @@ def fit_photo(photo: str, face: Number = 0, model: Alias = "champion", version: 
     Args:
         photo: Path of a photo on the machine that runs the fit
         face: Which face, counted from 1 from left to right; 0: the largest
-        model: Which registered Imitator of the character draws, for the method imitator; the champion is the
-            shipped one until a trained one beats it
+        model: Which registered Translator, or Imitator for the method imitator, of the character; the champion is
+            the shipped one until a trained one beats it
         version: A version of the registry instead; 0: by the alias above
         name: Name of the result folder under runs/; empty: the photo's name and the time
         track: Log the fit to MLflow: options, losses, parameters and drawn pictures, never the photo
@@ -48,7 +48,7 @@ def fit_photo(photo: str, face: Number = 0, model: Alias = "champion", version: 
         The folder of the results.
 
     Raises:
-        MissingFileError: no such photo or Imitator.
+        MissingFileError: no such photo or network.
         ConfigError: a name that is no plain folder name, options that do not go together.
         PhotoError: a photo that cannot be fitted.
     """
@@ -65,7 +65,8 @@ def fit_photo(photo: str, face: Number = 0, model: Alias = "champion", version: 
     log, device = get_run_logger(), choose_device()
     log.info("fitting %s by the method %s into %s", photo, config.method, out)
     bar = Progress(config.total, key="fit-progress", description=f"Steps of the fit of {path.name}")
-    with alive(), gpu_slot(device), open_fitter(config, file, project, device=device) as fitter:
+    with alive(), gpu_slot(device):
+        fitter = open_fitter(config, file, project, device=device)
         report = fitter.fit(path, out, face=face or None, credit=None, log=_told(log.info, bar, config.total))
     if track:
         run = log_fits([report], config, tracking=project.tracking, model=fitter.made_by, with_photo=track_photo)
@@ -89,15 +90,13 @@ def folder_name(name: str) -> str:
     return name
 
 
-def model_file(config: FitConfig, alias: Alias, version: int, project: Project) -> Path | None:
-    """The Imitator's file, or None with the method engine, which has no use for one.
+def model_file(config: FitConfig, alias: Alias, version: int, project: Project) -> Path:
+    """The file of the Imitator or Translator that the method begins with.
 
     Raises:
-        MissingFileError: no such Imitator.
+        MissingFileError: no such network.
     """
-    if config.method == "engine":
-        return None
-    return choose_model(str(version or alias), config.character, project)
+    return choose_model(str(version or alias), config.character, project, config.network)
 
 
 def _told(say: Callable[[str], None], bar: Progress, total: int) -> Callable[[int, Mapping[str, float]], None]:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +20,12 @@ class Opening:
 
     Attributes:
         config: of the fits.
-        model: Imitator file; None with the method engine.
-        project: where networks and libraries are, as paths that hold in every process.
+        model: Imitator or Translator file.
+        project: where networks are, as paths that hold in every process.
     """
 
     config: FitConfig
-    model: Path | None
+    model: Path
     project: Project
 
 
@@ -33,7 +33,6 @@ class Opening:
 class _Held:
     opening: Opening | None = None
     fitter: "Fitter | None" = None
-    resources: ExitStack = field(default_factory=ExitStack)
     opens: threading.Lock = field(default_factory=threading.Lock)
     draws: threading.Lock = field(default_factory=threading.Lock)
 
@@ -45,18 +44,15 @@ _held = _Held()
 def shared_fitter(opening: Opening) -> Iterator["Fitter"]:
     """The fitter of this process for these options; other options replace it.
 
-    Threads share it by the method imitator. By the method engine, whose processes belong to one fit at a time, each
-    waits for its turn.
+    Threads share it. By the method engine, whose engines belong to one call at a time, each waits for its turn.
     """
     from facenn.steps.fit import open_fitter
 
     with _held.draws if opening.config.method == "engine" else nullcontext():
         with _held.opens:
             if _held.opening != opening or _held.fitter is None:
-                _held.resources.close()
                 _held.opening, _held.fitter = None, None
-                _held.fitter = _held.resources.enter_context(open_fitter(
-                    opening.config, opening.model, opening.project, device=choose_device()))
+                _held.fitter = open_fitter(opening.config, opening.model, opening.project, device=choose_device())
                 _held.opening = opening
             fitter = _held.fitter
         yield fitter

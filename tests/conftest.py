@@ -118,7 +118,7 @@ def maps(head: Head, skin: Part) -> SkinMaps:
 @pytest.fixture(scope="session")
 def make_engine(maps: SkinMaps) -> Callable[[str, int], Engine]:
     """Engines of a character and a side; painted maps and hair are the same for all of them, and slow to make."""
-    scenes: dict[str, renderer._Scene] = {}
+    scenes: dict[str, renderer.Scene] = {}
 
     def make(name: str, side: int) -> Engine:
         with pytest.MonkeyPatch.context() as patch:

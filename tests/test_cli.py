@@ -99,7 +99,7 @@ def test_train_leaves_a_run_that_can_be_compared(run: Callable[..., str], projec
 
 
 def test_evaluate_measures_what_training_held_out(run: Callable[..., str], project: Path) -> None:
-    (project / "params.yaml").write_text("fit: {imitator: {steps: 2, candidates: 1}}\n")
+    (project / "params.yaml").write_text("fit: {method: imitator, imitator: {steps: 2, candidates: 1}}\n")
     printed = run("evaluate", "--recovered", "1", "--device", "cpu")
     measured = json.loads((project / "reports/evaluation/evaluation.json").read_text())
     figures = json.loads((project / "reports/evaluation/metrics.json").read_text())
@@ -233,14 +233,16 @@ def test_cli_answers_for_help_without_heavy_libraries() -> None:
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--lock", "nose.humb=0.3"), "the nearest: nose.hump"),
     (("fit", "data", "--face", "2"), "expected one photo with --face 2"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--summary", "s.json"), "expected a folder of photos with"),
-    (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "engine", "--model", "m.safetensors"),
-     "expected no --model with --method engine"),
+    (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "engine", "--model", "models/imitator.safetensors"),
+     "expected a translator, got a network called 'imitator'"),
+    (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "engine", "--model", "new/translator.safetensors"),
+     "expected a Translator at new/translator.safetensors, found no file"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--model", "new/imitator.safetensors"),
      "expected an Imitator at new/imitator.safetensors, found no file"),
-    (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--model", "9", "--character", "nobody"),
-     "expected 9 of imitator-nobody in sqlite:"),
+    (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "engine", "--model", "9", "--character", "nobody"),
+     "expected 9 of translator-nobody in sqlite:"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--track-photo"), "expected --track with --track-photo"),
-    (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "guess"), "method: Input should be 'imitator' or"),
+    (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "guess"), "method: Input should be 'imitator', 'engine' or"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--device", "abacus"), "expected a device such as cpu or cuda"),
     (("measure", "--count", "2", "--character", "nobody"), "expected one of the embedded characters"),
     (("measure", "--count", "2", "--model", "9"), "expected 9 of imitator-portrait in sqlite:"),

@@ -121,17 +121,27 @@ def test_sections_are_frozen() -> None:
 
 
 def test_decisive_options_of_a_fit_are_those_its_method_looks_at() -> None:
-    imitator, engine = FitConfig().decisive(), FitConfig(method="engine").decisive()
+    imitator, engine = FitConfig(method="imitator").decisive(), FitConfig(method="engine").decisive()
     assert imitator.keys() & engine.keys() == {"method", "lock", "seed"}
     assert imitator["imitator"].keys() == ImitatorFitConfig.model_fields.keys() - {"batch"}
     assert engine["engine"].keys() == EngineFitConfig.model_fields.keys() - {"workers"}
     assert engine.keys() - imitator.keys() == {"character", "engine"}
 
 
+def test_a_fit_begins_with_the_network_of_its_method_and_takes_as_many_photos_as_it_can() -> None:
+    imitator, engine, translate = (FitConfig(method=method, engine=EngineFitConfig(workers=3, rounds=5),
+                                             imitator=ImitatorFitConfig(batch=7, steps=9))
+                                   for method in ("imitator", "engine", "translate"))
+    assert [config.network for config in (imitator, engine, translate)] == ["imitator", "translator", "translator"]
+    assert [config.total for config in (imitator, engine, translate)] == [9, 5, 1]
+    assert (imitator.batch, engine.batch) == (7, 3)
+    assert FitConfig().method == "engine"
+
+
 def test_weights_of_a_fit_on_the_engine_are_those_of_its_terms() -> None:
     from facenn.fitting.engine.residuals import Weights
 
-    assert Weights(**EngineFitConfig().model_dump(exclude={"rounds", "library", "workers"})) == Weights()
+    assert Weights(**EngineFitConfig().model_dump(exclude={"rounds", "workers"})) == Weights()
 
 
 def test_every_weight_of_a_fit_through_an_imitator_is_an_option() -> None:

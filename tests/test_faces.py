@@ -16,8 +16,8 @@ from facenn.faces import Face
 from facenn.schema import ParameterSchema
 
 PHOTO = Path(__file__).resolve().parents[1] / "data/photos/astronaut.jpg"
-TOY = FitConfig(imitator=ImitatorFitConfig(steps=1, candidates=0), lock=("nose.hump=0.3", "hair.style=bob",
-                                                                         "eyebrows.style"))
+TOY = FitConfig(method="imitator", imitator=ImitatorFitConfig(steps=1, candidates=0),
+                lock=("nose.hump=0.3", "hair.style=bob", "eyebrows.style"))
 
 
 @pytest.fixture(scope="module")

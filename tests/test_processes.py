@@ -2,12 +2,16 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import psutil
+import pytest
+import torch
+from threadpoolctl import threadpool_info
 
-from facenn.processes import process_pool
+from facenn.processes import one_thread_each, process_pool, use_one_thread
 
 PARENT = """
 import os, time
@@ -35,3 +39,21 @@ def test_process_pool_ends_with_a_killed_parent() -> None:
         worker = psutil.Process(int(parent.stdout.readline()))
         parent.send_signal(signal.SIGKILL)
         assert not psutil.wait_procs([worker], timeout=30)[1]
+
+
+def test_numerical_libraries_have_one_thread_in_the_block_and_all_of_theirs_after_it() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ValueError, match="inside"), one_thread_each():
+            assert torch.get_num_threads() == 1
+            assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+            raise ValueError("inside")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_threads_of_a_pool_use_one_thread_each() -> None:
+    with ThreadPoolExecutor(1, initializer=use_one_thread) as threads:
+        assert threads.submit(torch.get_num_threads).result() == 1

@@ -16,7 +16,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 TOY: dict[str, dict[str, Any]] = {"render": {"count": 10, "workers": 1}, "validate": {"min_rows": 10},
        "train": {"steps": 3, "batch_size": 2, "resolution": 64, "validation": 0.2},
-       "evaluate": {"recovered": 1}, "fit": {"imitator": {"steps": 2, "candidates": 1}}}
+       "train_translator": {"count": 20, "workers": 1, "epochs": 1}, "evaluate": {"recovered": 1},
+       "fit": {"imitator": {"steps": 2, "candidates": 1}, "engine": {"rounds": 1}}}
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,8 @@ def closure(files: set[Path], left_out: set[str]) -> set[str]:
 
 def command(stage: str) -> ast.FunctionDef:
     tree = ast.parse((ROOT / "facenn/cli.py").read_text())
-    return next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == stage)
+    return next(node for node in tree.body if isinstance(node, ast.FunctionDef)
+                and node.name == stage.replace("-", "_"))
 
 
 def decisive(stage: str) -> set[str]:
@@ -77,7 +78,7 @@ def listed(stage: str) -> set[str]:
 def test_every_stage_is_a_command_with_a_file_of_its_name() -> None:
     for stage, definition in STAGES.items():
         assert definition["cmd"].split()[:2] == ["facenn", stage]
-        assert f"steps/{stage}" in decisive(stage)
+        assert f"steps/{stage.replace('-', '_')}" in decisive(stage)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -96,5 +97,5 @@ def test_a_stage_depends_on_no_code_that_it_does_not_run(stage: str) -> None:
 
 
 def test_editing_a_stage_leaves_the_training_alone() -> None:
-    others = {f"steps/{stage}" for stage in STAGES} - {"steps/train"}
+    others = {f"steps/{stage.replace('-', '_')}" for stage in STAGES} - {"steps/train"}
     assert not others & decisive("train")

@@ -1,6 +1,6 @@
 """Where the camera and the studio lights stand, and what may be changed about them without changing the character."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,40 @@ class Conditions:
         if not 0.3 <= self.distance <= 10:
             raise ConfigError(f"condition distance: expected 0.3 to 10 metres, got {self.distance}")
 
+    def beside(self, name: str, step: float) -> tuple["Conditions", "Conditions", float]:
+        """The conditions with one of them a step below and above, as far as it may go, and how far these are apart.
 
+        Args:
+            name: of a condition that is a number, ``light.red``, ``light.green`` or ``light.blue``, or ``expression.``
+                and the name of one.
+            step: either way.
+
+        Raises:
+            ConfigError: no such condition.
+        """
+        group, _, part = name.partition(".")
+        if group == "light" and part in CHANNELS:
+            at = CHANNELS.index(part)
+            low, high = max(self.light[at] - step, 0), self.light[at] + step
+            red, green, blue = self.light
+            ends = [replace(self, light=(value if at == 0 else red, value if at == 1 else green,
+                                         value if at == 2 else blue)) for value in (low, high)]
+            return ends[0], ends[1], high - low
+        if group == "expression" and part in EXPRESSIONS:
+            others = tuple(pair for pair in self.expression if pair[0] != part)
+            value = dict(self.expression).get(part, 0.0)
+            low, high = max(value - step, 0), min(value + step, 1)
+            return (replace(self, expression=(*others, (part, low))),
+                    replace(self, expression=(*others, (part, high))), high - low)
+        if name not in NUMBERS:
+            raise ConfigError(f"expected a condition that is a number, got {name!r}; there are {', '.join(NUMBERS)}, "
+                              "light.red, light.green, light.blue and expression.smile, for example")
+        value = getattr(self, name)
+        return replace(self, **{name: value - step}), replace(self, **{name: value + step}), 2 * step
+
+
+NUMBERS = ("yaw", "pitch", "roll", "light_yaw", "light_pitch", "contrast", "distance")
+CHANNELS = ("red", "green", "blue")
 STUDIO = Conditions()
 """Neutral face, soft light from the front, a portrait lens."""
 
@@ -169,22 +202,50 @@ def studio_wall(side: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray((wall * 255).astype(np.uint8))
 
 
-def turned(positions: NDArray[np.float32], normals: NDArray[np.float32], conditions: Conditions) -> None:
+@dataclass(frozen=True)
+class TurnedBack:
+    """Undoes the turn of a head for vectors at its vertices; called on (N, 3) gradients of positions.
+
+    Attributes:
+        axis: (3,) of the turn; None for a head that looks straight on.
+        angles: (N, 1) by which each vertex was turned.
+    """
+
+    axis: Doubles | None
+    angles: Doubles
+
+    def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, 3) vectors as they were before the turn."""
+        if self.axis is None:
+            return vectors
+        return _about(self.axis, vectors.astype(np.float64), -self.angles).astype(np.float32)
+
+
+def turned(positions: NDArray[np.float32], normals: NDArray[np.float32], conditions: Conditions) -> TurnedBack:
     """Turn the head and bend the neck, in place.
 
     Args:
         positions: (N, 3) decimetres.
         normals: (N, 3).
         conditions: of the picture.
+
+    Returns:
+        What undoes the turn, as if the angle of a vertex did not depend on its height.
     """
     turn = rotation(conditions.yaw, conditions.pitch, conditions.roll)
     angle = np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))
     if angle < 1e-6:
-        return
+        return TurnedBack(None, np.zeros((len(positions), 1)))
     skew = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
     axis = skew / np.linalg.norm(skew)
     share = (angle * smoothstep(SHOULDERS, JAW, positions[:, 1]))[:, None]
     for vectors, origin in ((positions, PIVOT), (normals, np.zeros(3))):
-        arms = vectors - origin
-        across, along = np.cross(axis, arms), axis * (arms @ axis)[:, None]
-        vectors[:] = along + (arms - along) * np.cos(share) + across * np.sin(share) + origin
+        vectors[:] = _about(axis, vectors - origin, share) + origin
+    return TurnedBack(axis, share)
+
+
+def _about(axis: Doubles, arms: Doubles, angles: Doubles) -> Doubles:
+    """(N, 3) vectors turned about an axis by (N, 1) angles."""
+    across, along = np.cross(axis, arms), axis * (arms @ axis)[:, None]
+    there: Doubles = along + (arms - along) * np.cos(angles) + across * np.sin(angles)
+    return there

@@ -1,6 +1,8 @@
 """Draws one face: parameters -> 512x512 picture and exact label map."""
 
+from copy import copy
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from facenn.arrays import Floats
-from facenn.engine.camera import FRAME, STUDIO, Conditions, camera, lights, studio_wall, turned
+from facenn.engine.camera import FRAME, STUDIO, Camera, Conditions, TurnedBack, camera, lights, studio_wall, turned
 from facenn.engine.characters import Look, character
 from facenn.engine.hair.growth import grow
 from facenn.engine.hair.strands import lash_texture, strand_texture
@@ -16,7 +18,7 @@ from facenn.engine.hair.styles import HAIR_STYLES
 from facenn.engine.head.asset import EYEBALLS, LASHES, MOUTH, Head, Part, below_collar, eyeball, fit_sphere
 from facenn.engine.head.mesh import Points, surroundings, triangle_normals, weighted_sums
 from facenn.engine.kernels import raster, resolve
-from facenn.engine.kernels.tables import Hits, Mesh, Output, Palette, Textures
+from facenn.engine.kernels.tables import Hits, Lights, Mesh, Output, Palette, Textures
 from facenn.engine.layout import Attribute, Material, Strength
 from facenn.engine.skin.canvas import on_canvas
 from facenn.engine.skin.maps import SkinMaps
@@ -42,7 +44,7 @@ class Render:
 
 
 @dataclass(frozen=True)
-class _Piece:
+class Piece:
     """Render vertices that come from one linear map of the head's vertices."""
 
     positions_of: sp.csr_matrix
@@ -58,10 +60,10 @@ class _Piece:
 
 
 @dataclass(frozen=True)
-class _Scene:
+class Scene:
     """Everything of one hair style that the sliders do not change. Eyeballs come last."""
 
-    pieces: tuple[_Piece, ...]
+    pieces: tuple[Piece, ...]
     starts: tuple[int, ...]
     positions_of: sp.csr_matrix
     uv: Floats
@@ -71,6 +73,42 @@ class _Scene:
     triangles: NDArray[np.int32]
     triangle_material: NDArray[np.int32]
     root_height: Floats  # (T,) degrees above the hairline; infinite for what is no hair
+
+
+class Stage(NamedTuple):
+    """One face that is ready to be photographed: everything that decides a picture.
+
+    Attributes:
+        scene: of its hair style.
+        weights: (len(head.names),) of the head's displacements.
+        vertices: (V, 3) of the head, upright.
+        positions: (N, 3) of the vertices, decimetres.
+        normals: (N, 3).
+        occlusion: (N,) share of the sky that is open.
+        screen: (N, 3) vertices on the square of samples, and their depth.
+        mesh: what may be seen.
+        textures: of the mesh.
+        look: how the head is coloured.
+        lamps: of the picture.
+        view: its camera.
+        background: (S, S, 3) sRGB behind the head.
+        turn: undoes the turn of the head for gradients.
+    """
+
+    scene: Scene
+    weights: Floats
+    vertices: Floats
+    positions: Floats
+    normals: Floats
+    occlusion: Floats
+    screen: Floats
+    mesh: Mesh
+    textures: Textures
+    look: Look
+    lamps: Lights
+    view: Camera
+    background: NDArray[np.uint8]
+    turn: TurnedBack
 
 
 class Engine:
@@ -92,27 +130,42 @@ class Engine:
 
     def __init__(self, name: str, *, side: int = SIDE) -> None:
         chosen = character(name)
-        self.schema, self._look = chosen.schema, chosen.look
-        self._head = Head()
-        self._skin = self._head.part("body")
-        self._skin_positions = self._skin.positions_of.astype(np.float32)
-        self._skin_normals = self._skin.normals_of.astype(np.float32)
-        self._around = surroundings(self._skin.positions_of.shape[0], self._skin.position_triangles)
-        self._maps = SkinMaps(self._head, self._skin)
-        self._shape_columns = [self._head.names.index(s.name) for s in self.schema.sliders
-                               if s.name in self._head.names]
-        self._from_vector = [i for i, s in enumerate(self.schema.sliders) if s.name in self._head.names]
-        self._two_sided = np.array([self.schema.sliders[i].two_sided for i in self._from_vector])
+        self.schema, self.look_of = chosen.schema, chosen.look
+        self.head = Head()
+        self.skin = self.head.part("body")
+        self.skin_positions = self.skin.positions_of.astype(np.float32)
+        self.skin_normals = self.skin.normals_of.astype(np.float32)
+        self.around = surroundings(self.skin.positions_of.shape[0], self.skin.position_triangles)
+        self._maps = SkinMaps(self.head, self.skin)
+        self.shape_columns = [self.head.names.index(s.name) for s in self.schema.sliders
+                               if s.name in self.head.names]
+        self.from_vector = [i for i, s in enumerate(self.schema.sliders) if s.name in self.head.names]
+        self.two_sided = np.array([self.schema.sliders[i].two_sided for i in self.from_vector])
         self._strands, self._lashes = strand_texture(np.random.default_rng(3)), lash_texture(np.random.default_rng(1))
-        self._eyeball, self._eyeball_triangles = eyeball()
-        self._eye_vertices = [self._head.vertices_of(group) for group in EYEBALLS]
+        self.eyeball, self._eyeball_triangles = eyeball()
+        self.eye_vertices = [self.head.vertices_of(group) for group in EYEBALLS]
+        self.colouring = self._colouring()
         self._fixed = self._fixed_pieces()
-        self._scenes: dict[str, _Scene] = {}
-        self._side = side
+        self._scenes: dict[str, Scene] = {}
+        self._set_up(side)
+
+    def _set_up(self, side: int) -> None:
+        """Buffers for pictures of a size."""
+        self.side = side
         samples = (2 * side, 2 * side)
-        self._hits = Hits(np.empty(samples, np.int32), *np.empty((2, *samples), np.float32))
+        self.hits = Hits(np.empty(samples, np.int32), *np.empty((2, *samples), np.float32))
         self._depth = np.empty(samples, np.float32)
         self._wall = studio_wall(side)
+
+    def twin(self, *, side: int | None = None) -> "Engine":
+        """The same engine for another thread or another size of pictures: with buffers of its own, all else shared.
+
+        Args:
+            side: of its pictures in pixels; None takes this one's.
+        """
+        other = copy(self)
+        other._set_up(self.side if side is None else side)
+        return other
 
     def draw(self, vector: Floats, conditions: Conditions = STUDIO) -> Render:
         """Draw one face.
@@ -131,27 +184,63 @@ class Engine:
         Raises:
             SchemaError: a vector of another length, or with a value that is not a number.
         """
+        return self.photograph(self.stage(vector, conditions))
+
+    def stage(self, vector: Floats, conditions: Conditions = STUDIO) -> Stage:
+        """Everything of a picture but what its samples see; see ``draw``."""
         vector = self.schema.project(vector)
-        look = self._look(self.schema.to_named(vector))
+        look = self.look(vector)
         scene = self._scene(look.hair_style)
         weights = self._shape_weights(vector)
         for name, share in conditions.expression:
-            weights[self._head.names.index(f"expression.{name}")] = share
-        positions, normals, occlusion = self._geometry(self._head.shape(weights), scene)
-        turned(positions, normals, conditions)
-        return self._raster(positions, normals, occlusion, scene, look, conditions)
+            weights[self.head.names.index(f"expression.{name}")] = share
+        vertices = self.head.shape(weights).astype(np.float32)
+        positions, normals, occlusion = self._geometry(vertices, scene)
+        turn = turned(positions, normals, conditions)
+        return self._lit(scene, weights, vertices, positions, normals, occlusion, look, conditions, turn)
+
+    def photograph(self, stage: Stage) -> Render:
+        """Draw what is on the stage; ``hits`` says afterwards what each sample saw."""
+        f4 = np.float32
+        raster.visibility(stage.screen, stage.mesh, stage.textures, stage.look.strengths[Strength.LASHES], self.hits,
+                          self._depth)
+        output = Output(stage.background, np.empty((self.side, self.side, 3), np.uint8),
+                        np.empty((self.side, self.side), np.uint8))
+        resolve.resolve(self.hits, stage.mesh, stage.textures, Palette(stage.look.colours, stage.look.strengths),
+                        stage.lamps, f4(stage.view.half_tangent), f4(FRAME / self.side), resolve.TONE_CURVE,
+                        resolve.LABELS_OF_MATERIALS, output)
+        return Render(output.picture, output.labels)
+
+    def brow_map(self, style: str) -> NDArray[np.uint8]:
+        """The map of a style of eyebrows."""
+        return self._maps.brows(style)
+
+    def look(self, vector: Floats) -> Look:
+        """How parameters (P,) colour the head."""
+        return self.look_of(self.schema.to_named(vector))
+
+    def _colouring(self) -> list[int]:
+        """Numbers of the sliders on which the look depends, as it does at the neutral parameters and their ends."""
+        neutral, found = self.schema.neutral(), []
+        for k in range(len(self.schema.sliders)):
+            ends = np.repeat(neutral[None], 2, 0)
+            ends[:, k] = 0, 1
+            low, high = (self.look(end) for end in ends)
+            if not (np.array_equal(low.colours, high.colours) and np.array_equal(low.strengths, high.strengths)):
+                found.append(k)
+        return found
 
     def _shape_weights(self, vector: Floats) -> Floats:
-        weights = np.zeros(len(self._head.names), np.float32)
-        values = vector[self._from_vector]
-        weights[self._shape_columns] = np.where(self._two_sided, 2 * values - 1, values)
+        weights = np.zeros(len(self.head.names), np.float32)
+        values = vector[self.from_vector]
+        weights[self.shape_columns] = np.where(self.two_sided, 2 * values - 1, values)
         return weights
 
-    def _fixed_pieces(self) -> list[_Piece]:
-        head, skin = self._head, self._skin
+    def _fixed_pieces(self) -> list[Piece]:
+        head, skin = self.head, self.skin
         rest = skin.positions_of @ head.base
         front = on_canvas(rest)[skin.position]
-        pieces = [_Piece(skin.positions_of[skin.position], skin.triangles[head.seen], Material.SKIN, skin.uv,
+        pieces = [Piece(skin.positions_of[skin.position], skin.triangles[head.seen], Material.SKIN, skin.uv,
                          head.occlusion[skin.position], front, skin_position=skin.position)]
         for group in LASHES:
             part = head.part(group)
@@ -163,45 +252,45 @@ class Engine:
         depth = below_collar(rest)
         shirt = skin.triangles[(depth[skin.position_triangles] > -0.02).any(1)]
         distance = depth[skin.position].astype(np.float32)
-        pieces.append(_Piece(skin.positions_of[skin.position], shirt, Material.CLOTH,
+        pieces.append(Piece(skin.positions_of[skin.position], shirt, Material.CLOTH,
                              np.stack([distance, np.zeros_like(distance)], 1), head.occlusion[skin.position],
                              front, skin_position=skin.position))
         return pieces
 
     @staticmethod
-    def _piece(part: Part, material: int, uv: Floats, openness: float) -> _Piece:
+    def _piece(part: Part, material: int, uv: Floats, openness: float) -> Piece:
         """A small part whose normals all look forward."""
         count = len(part.position)
-        return _Piece(part.positions_of[part.position], part.triangles, material, uv,
+        return Piece(part.positions_of[part.position], part.triangles, material, uv,
                       np.full(count, openness, np.float32), np.zeros((count, 2), np.float32),
                       normals=np.tile(np.array([0, 0.1, 1], np.float32), (count, 1)))
 
     def _lash_uv(self, part: Part, skin: Points, *, upper: bool) -> Floats:
         """Texture coordinates: u along the lid, v by the distance from the skin."""
-        positions = part.positions_of @ self._head.base
+        positions = part.positions_of @ self.head.base
         away = np.clip((cKDTree(skin).query(positions)[0] - 0.004) / 0.05, 0, 1)[part.position]
         along = np.clip((np.abs(positions[part.position, 0]) - 0.15) / 0.40, 0, 0.99)
         uv = np.stack([along * 0.48 + (0 if upper else 0.51), 1 - away], 1)
         return uv.astype(np.float32)
 
-    def _scene(self, hair_style: str) -> _Scene:
+    def _scene(self, hair_style: str) -> Scene:
         """The scene of a hair style, built on first use."""
         if hair_style not in self._scenes:
             pieces = list(self._fixed)
             style = HAIR_STYLES[hair_style]
             if style is not None:
-                on_skin = np.zeros((self._skin.positions_of.shape[0], 2), np.float32)
-                on_skin[self._skin.position] = self._skin.uv
+                on_skin = np.zeros((self.skin.positions_of.shape[0], 2), np.float32)
+                on_skin[self.skin.position] = self.skin.uv
                 ears = self._maps.mask_at("ears", on_skin)
-                cards = grow(self._head, self._skin, ears, style, np.random.default_rng(11))
-                pieces.append(_Piece(cards.positions_of, cards.triangles, Material.HAIR, cards.uv, cards.occlusion,
+                cards = grow(self.head, self.skin, ears, style, np.random.default_rng(11))
+                pieces.append(Piece(cards.positions_of, cards.triangles, Material.HAIR, cards.uv, cards.occlusion,
                                      np.zeros_like(cards.uv), offset=cards.offset, normals=cards.normals,
                                      root_height=cards.root_height))
             self._scenes[hair_style] = self._assemble(pieces)
         return self._scenes[hair_style]
 
-    def _assemble(self, pieces: list[_Piece]) -> _Scene:
-        sizes = [len(p.uv) for p in pieces] + [len(self._eyeball)] * 2
+    def _assemble(self, pieces: list[Piece]) -> Scene:
+        sizes = [len(p.uv) for p in pieces] + [len(self.eyeball)] * 2
         starts = np.concatenate([[0], np.cumsum(sizes)])
         all_triangles = [p.triangles for p in pieces] + [self._eyeball_triangles] * 2
         shifted = [t + s for t, s in zip(all_triangles, starts, strict=False)]
@@ -211,35 +300,34 @@ class Engine:
             if piece.root_height is not None:
                 heights[k] = piece.root_height
         # u tells on which side of the nose an eye lies; v and the place on the canvas hold its own frame
-        eyes = np.concatenate([np.stack([np.full(len(self._eyeball), side), self._eyeball[:, 2]], 1)
+        eyes = np.concatenate([np.stack([np.full(len(self.eyeball), side), self.eyeball[:, 2]], 1)
                                for side in (1, -1)]).astype(np.float32)
         open_eyes = np.ones(len(eyes), np.float32)
-        return _Scene(
+        return Scene(
             pieces=tuple(pieces),
             starts=tuple(int(s) for s in starts),
             positions_of=sp.vstack([p.positions_of for p in pieces]).tocsr().astype(np.float32),
             uv=np.concatenate([*(p.uv for p in pieces), eyes]),
             occlusion=np.concatenate([*(p.occlusion for p in pieces), open_eyes]),
-            front=np.concatenate([*(p.front for p in pieces), *[self._eyeball[:, :2]] * 2]),
+            front=np.concatenate([*(p.front for p in pieces), *[self.eyeball[:, :2]] * 2]),
             vertex_material=np.repeat(np.array(materials, np.int32), sizes),
             triangles=np.concatenate(shifted).astype(np.int32),
             triangle_material=np.repeat(np.array(materials, np.int32), [len(t) for t in all_triangles]),
             root_height=np.concatenate(heights),
         )
 
-    def _geometry(self, vertices: Points, scene: _Scene) -> tuple[Floats, Floats, Floats]:
+    def _geometry(self, vertices: Points, scene: Scene) -> tuple[Floats, Floats, Floats]:
         """Positions, normals and openness of all render vertices."""
-        vertices = vertices.astype(np.float32)
         count = len(scene.uv)
         positions, normals = np.empty((count, 3), np.float32), np.empty((count, 3), np.float32)
         occlusion = scene.occlusion.copy()
         mapped = weighted_sums(scene.positions_of, vertices)
         positions[: len(mapped)] = mapped
-        surface = weighted_sums(self._skin_positions, vertices)
-        face_normals = triangle_normals(surface, self._skin.position_triangles)
-        skin_normals = weighted_sums(self._skin_normals, face_normals)
+        surface = weighted_sums(self.skin_positions, vertices)
+        face_normals = triangle_normals(surface, self.skin.position_triangles)
+        skin_normals = weighted_sums(self.skin_normals, face_normals)
         skin_normals /= np.sqrt((skin_normals**2).sum(1, keepdims=True)) + np.float32(1e-12)
-        hollow = ((weighted_sums(self._around, surface) - surface) * skin_normals).sum(1)
+        hollow = ((weighted_sums(self.around, surface) - surface) * skin_normals).sum(1)
         for piece, start in zip(scene.pieces, scene.starts, strict=False):
             where = slice(start, start + len(piece.uv))
             if piece.skin_position is not None:
@@ -252,25 +340,25 @@ class Engine:
                 normals[where] = piece.normals
             if piece.offset is not None:
                 positions[where] += piece.offset
-        for eye, start in zip(self._eye_vertices, scene.starts[-3:-1], strict=True):
-            where = slice(start, start + len(self._eyeball))
+        for eye, start in zip(self.eye_vertices, scene.starts[-3:-1], strict=True):
+            where = slice(start, start + len(self.eyeball))
             centre, radius = fit_sphere(vertices[eye])
-            positions[where] = centre + radius * self._eyeball
-            normals[where] = self._eyeball
+            positions[where] = centre + radius * self.eyeball
+            normals[where] = self.eyeball
         return positions, normals, occlusion
 
-    def _raster(self, positions: Floats, normals: Floats, occlusion: Floats, scene: _Scene, look: Look,
-                conditions: Conditions) -> Render:
+    def _lit(self, scene: Scene, weights: Floats, vertices: Floats, positions: Floats, normals: Floats,
+             occlusion: Floats, look: Look, conditions: Conditions, turn: TurnedBack) -> Stage:
         f4 = np.float32
         lamps = lights(conditions)
         view = camera(conditions, lamps)
         shown = scene.root_height >= look.strengths[Strength.HAIRLINE]
         triangles, material = scene.triangles[shown], scene.triangle_material[shown]
         screen, shadow_screen = np.empty_like(positions), np.empty_like(positions)
-        raster.project(positions, view.view, f4(2 * self._side), screen)
+        raster.project(positions, view.view, f4(2 * self.side), screen)
         eyes = slice(scene.starts[-3], None)
         behind = np.empty_like(positions[eyes])
-        raster.project(positions[eyes] - EYE_BEHIND, view.view, f4(2 * self._side), behind)
+        raster.project(positions[eyes] - EYE_BEHIND, view.view, f4(2 * self.side), behind)
         screen[eyes, 2] = behind[:, 2]
         raster.project(positions, view.light, f4(SHADOW_SIDE), shadow_screen)
         shadow = np.full((SHADOW_SIDE, SHADOW_SIDE), raster.FAR, f4)
@@ -279,16 +367,11 @@ class Engine:
         attributes[:, Attribute.U:Attribute.V + 1] = scene.uv
         attributes[:, Attribute.FACE_X:Attribute.FACE_Y + 1] = scene.front
         raster.light_vertices(normals, occlusion, scene.vertex_material, shadow_screen, shadow, lamps, attributes)
-        mesh = Mesh(triangles, material, attributes)
-        textures = Textures(self._maps.texture, self._maps.canvas, self._maps.brows(look.brow_style), self._strands,
+        textures = Textures(self._maps.texture, self._maps.canvas, self.brow_map(look.brow_style), self._strands,
                             self._lashes)
-        raster.visibility(screen, mesh, textures, look.strengths[Strength.LASHES], self._hits, self._depth)
-        output = Output(self._background(conditions), np.empty((self._side, self._side, 3), np.uint8),
-                        np.empty((self._side, self._side), np.uint8))
-        resolve.resolve(self._hits, mesh, textures, Palette(look.colours, look.strengths), lamps,
-                        f4(view.half_tangent), f4(FRAME / self._side), resolve.TONE_CURVE,
-                        resolve.LABELS_OF_MATERIALS, output)
-        return Render(output.picture, output.labels)
+        return Stage(scene, weights, vertices, positions, normals, occlusion, screen,
+                     Mesh(triangles, material, attributes), textures, look, lamps, view, self._background(conditions),
+                     turn)
 
     def _background(self, conditions: Conditions) -> NDArray[np.uint8]:
         if conditions.background is None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from facenn.arrays import Array, Vector
 from facenn.fitting.locks import Lock
 from facenn.networks.traits import Traits
+from facenn.people import random_vector
 from facenn.schema import ParameterSchema
 
 YOUNG, SPAN = 20.0, 50.0  # years at which the slider of age is 0, and until it is 1
@@ -23,6 +24,12 @@ DARK_SKIN, BROWN_HAIR = 0.7, 0.3  # from which ``skin.tone`` on ``hair.lightness
 
 STRANGE, TRIMMING_ROUNDS = 0.25, 3  # share of random people that is drawn broadly, unlike any person
 SHRINKAGE = 0.25  # share of the covariance that is taken for independent: the people are few beside their sliders
+CROWD = 1536  # random people of whom a prior takes the peers, if not more are asked for
+
+
+def crowd(schema: ParameterSchema, *, seed: int, candidates: int = 0) -> Vector:
+    """(N, P) random people of any character, so many that there are enough candidates of each sex and age."""
+    return np.stack([random_vector(schema, seed, i) for i in range(max(CROWD, 8 * candidates))])
 
 
 @dataclass(frozen=True)
@@ -122,18 +129,23 @@ class Prior:
         return -likely
 
     def with_likely_hair(self, vectors: Vector) -> Vector:
-        """(..., P) parameters, with hair no greyer than the age allows, and no fairer than dark skin allows.
+        """(..., P) parameters with hair of a likely colour for this person; see ``with_likely_hair`` below."""
+        return with_likely_hair(vectors, self.schema, years=self.traits.years)
 
-        Shorn hair looks grey or fair where skin shows through it; brows and beards would take that colour.
-        """
-        changed = vectors.copy()
-        grey, tone, lightness = (self.schema.slider_of(role) for role in ("hair.grey", "skin.tone", "hair.lightness"))
-        if grey is not None and self.traits.years < GREYING:
-            changed[..., grey] = changed[..., grey].clip(max=ASH)
-        if tone is not None and lightness is not None:
-            most = np.where(changed[..., tone] > DARK_SKIN, BROWN_HAIR, 1)
-            changed[..., lightness] = np.minimum(changed[..., lightness], most)
-        return changed
+
+def with_likely_hair(vectors: Vector, schema: ParameterSchema, *, years: float) -> Vector:
+    """(..., P) parameters, with hair no greyer than the age allows, and no fairer than dark skin allows.
+
+    Shorn hair looks grey or fair where skin shows through it; brows and beards would take that colour.
+    """
+    changed = vectors.copy()
+    grey, tone, lightness = (schema.slider_of(role) for role in ("hair.grey", "skin.tone", "hair.lightness"))
+    if grey is not None and years < GREYING:
+        changed[..., grey] = changed[..., grey].clip(max=ASH)
+    if tone is not None and lightness is not None:
+        most = np.where(changed[..., tone] > DARK_SKIN, BROWN_HAIR, 1)
+        changed[..., lightness] = np.minimum(changed[..., lightness], most)
+    return changed
 
 
 def as_locked(traits: Traits, schema: ParameterSchema, lock: Lock) -> Traits:

@@ -91,7 +91,7 @@ def load_imitator(
     if expect is not None and (difference := schema_difference(expect, header.schema)):
         raise CheckpointError(f"{path}: {difference}")
     imitator = _build(path, header)
-    _fill(path, imitator, tensors)
+    fill(path, imitator, tensors)
     return imitator.to(device).eval(), header.schema
 
 
@@ -194,7 +194,12 @@ def _build(path: Path, header: Header) -> Imitator:
     return imitator
 
 
-def _fill(path: Path, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+def fill(path: Path, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give a network the tensors of its file, in its own precision.
+
+    Raises:
+        CheckpointError: a tensor that is missing, of another shape, not finite, or one too many.
+    """
     wanted = network.state_dict()
     for name, tensor in wanted.items():
         if name not in tensors:

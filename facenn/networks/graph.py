@@ -98,8 +98,9 @@ class Graph(nn.Module):
             One tensor per output of the plan, each (B, ...).
         """
         values = {PICTURE: pictures.contiguous(memory_format=torch.channels_last)}  # convolutions are faster on it
+        buffers = dict(self.named_buffers())
         for step in self.plan.steps:
-            weights = [self.get_buffer(name) for name in step.weights]
+            weights = [buffers[name] for name in step.weights]
             result = OPERATIONS[step.operation]([values[i] for i in step.inputs], weights, step)
             values[step.output] = ACTIVATIONS[step.activation](result)
         return tuple(values[i] for i in self.plan.outputs)

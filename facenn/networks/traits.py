@@ -50,18 +50,27 @@ class TraitsNetwork:
 
     network: Graph
 
-    @torch.no_grad()
     def of(self, picture: Tensor, landmarks: Tensor) -> Traits:
-        """The traits of one face, by the mean over its picture and its mirror image.
+        """The traits of one face.
 
         Args:
             picture: (1, 3, H, W) RGB in [0, 1].
             landmarks: (1, 478, 2 or 3) in pixels.
         """
+        years, man = self.estimate(picture, landmarks)[0].tolist()
+        return Traits(man > 0, years)
+
+    @torch.no_grad()
+    def estimate(self, pictures: Tensor, landmarks: Tensor) -> Tensor:
+        """(B, 2) years, and the logit of a man against a woman, by the means over pictures and their mirror images.
+
+        Args:
+            pictures: (B, 3, H, W) RGB in [0, 1].
+            landmarks: (B, 478, 2 or 3) in pixels.
+        """
         size = self.network.size
         seen = torch.stack([landmarks[:, list(group), :2].mean(1) for group in MIDDLES], 1)
         maps = similarity(seen.new_tensor(TEMPLATE)[None] * size, seen)
-        both = torch.cat([crop(picture, m, size) for m in (maps, mirrored(maps, size=size))])
-        years, sexes = self.network(both)
-        man, woman = sexes.mean(0)
-        return Traits(bool(man > woman), float(years.mean()))
+        both = [self.network(crop(pictures, m, size)) for m in (maps, mirrored(maps, size=size))]
+        return torch.stack([torch.cat([years[:, 0], sexes[:, 0] - sexes[:, 1]]).reshape(2, -1).T
+                            for years, sexes in both]).mean(0)

@@ -87,17 +87,26 @@ class Observer:
     def see_at(self, pictures: Tensor, landmarks: Tensor, *, hair: Tensor | None = None, view: int = 0) -> Observation:
         """Look at faces whose landmarks, (B, 478, 2 or 3) in pixels, are known; see ``see``."""
         embedding = self.views[view].embed(pictures, landmarks)
-        parts = landmarks[..., :2] / SIDE
-        points = parts.numpy().astype(np.float32)
-        smooth = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
-        skin = _colours_at(smooth, self.spots.places(points))
-        iris = iris_colour(pictures, parts).numpy()
+        points = (landmarks[..., :2] / SIDE).numpy().astype(np.float32)
+        skin = _colours_at(smoothed(pictures), self.spots.places(points))
+        iris = self.irises(pictures, points)
         pixels = pictures.movedim(1, -1).numpy()
         masks = (np.stack([hair_in_photo(one, at) for one, at in zip(pixels, points, strict=True)]) if hair is None
                  else hair.numpy())
         cover = F.adaptive_avg_pool2d(torch.from_numpy(masks).float()[:, None], CELLS)[:, 0].numpy()
         colour = np.stack([hair_colour(one, mask) for one, mask in zip(pixels, masks, strict=True)])
         return Observation(embedding.numpy(), points, skin, iris, cover, colour)
+
+    @torch.no_grad()
+    def irises(self, pictures: Tensor, points: Floats) -> Floats:
+        """(B, 3) colour of the irises of pictures (B, 3, S, S) whose landmarks (B, 478, 2) are known."""
+        colour: Floats = iris_colour(pictures, torch.from_numpy(points)).numpy()
+        return colour
+
+
+def smoothed(pictures: Tensor) -> Tensor:
+    """(B, 3, S, S) pictures in which each pixel is the mean of itself and its neighbours: spots are looked up there."""
+    return F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
 
 
 def _colours_at(pictures: Tensor, places: Floats) -> Floats:

@@ -41,7 +41,8 @@ class SkinSpots:
         self._mean = np.zeros((len(names), len(self._cells)), np.float32)
         self._mean[where, np.arange(len(self._cells))] = 1 / sizes[where]
         self._mean = self._mean[sizes >= PATCH]  # a sliver at the border is no patch
-        self._inverse_mass = 1 / self._smoothed(np.ones((1, len(self)), np.float32))
+        smoothed = self._smoothed(np.eye(len(self), dtype=np.float32))
+        self._around = np.ascontiguousarray((smoothed / smoothed.sum(0)).T)
 
     def __len__(self) -> int:
         return len(self._cells)
@@ -64,8 +65,23 @@ class SkinSpots:
     def relief(self, skin: Floats) -> Floats:
         """(B, T, 3) -> (B, T) how much lighter each spot is than the skin around it, in powers of e."""
         light = np.log(skin @ LUMINANCE + BLACK)
-        relief: Floats = light - self._smoothed(light) * self._inverse_mass
+        relief: Floats = light - light @ self._around.T
         return relief
+
+    def pull_back(self, skin: Floats, tones: Floats, relief: Floats) -> Floats:
+        """The derivative of a function of tones and relief by the colours of one face's spots.
+
+        Args:
+            skin: (T, 3) colours.
+            tones: (patches, 3) derivative by the tones.
+            relief: (T,) derivative by the relief.
+
+        Returns:
+            (T, 3).
+        """
+        of_light = (relief - relief @ self._around) / (skin @ LUMINANCE + BLACK)
+        back: Floats = self._mean.T @ tones + of_light[:, None] * LUMINANCE
+        return back
 
     def _smoothed(self, values: Floats) -> Floats:
         canvas = np.zeros((len(values), GRID * GRID), np.float32)

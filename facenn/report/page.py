@@ -116,7 +116,9 @@ def _likeness(summary: FitSummary) -> str:
 
 
 def _course(losses: History) -> str:
-    _, columns = steps_and_columns(losses)
+    steps, columns = steps_and_columns(losses)
+    if len(steps) == 1:
+        return ""  # a fit in one shot has no course
     ends = [(name, [value for value in column if value is not None]) for name, column in columns.items()]
     spoken = "; ".join(f"{name} from {values[0]:.3g} to {values[-1]:.3g}" for name, values in ends if values)
     encoded = base64.b64encode(curves_png(losses)).decode()

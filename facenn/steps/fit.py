@@ -2,13 +2,12 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from facenn.alignment import AlignedFace, align
-from facenn.arrays import Log, Pixels, Progress
+from facenn.arrays import Log, Pixels
 from facenn.config import FitConfig
 from facenn.errors import FacennError, PhotoError
 from facenn.evaluation import Likeness, likeness
@@ -266,23 +265,20 @@ class Fitter:
                         photo_landmarks=aligned.landmarks)
 
 
-@contextmanager
-def open_fitter(config: FitConfig, model: Path | None, project: Project, *, device: str,
-                progress: Progress = lambda done: None) -> Iterator[Fitter]:
-    """A fitter by the method that the options ask for; its processes end with the block.
+def open_fitter(config: FitConfig, model: Path | None, project: Project, *, device: str) -> Fitter:
+    """A fitter by the method that the options ask for.
 
     Args:
         config: of the fits.
-        model: Imitator file; None takes the character's shipped one, or none at all with the method engine.
-        project: where the frozen networks and the libraries of drawn people are.
-        device: where to compute; the method engine searches on the CPU.
-        progress: called with how many people of the library are drawn, if any has to be.
+        model: Imitator file for the method imitator, else Translator file; None takes the character's shipped one.
+        project: where the networks are.
+        device: where to compute; the engine and what looks at its pictures are on the CPU.
 
     Raises:
-        ConfigError: a model with the method engine, a lock of something that the character has not got.
+        ConfigError: an unknown character, a lock of something that the character has not got.
     """
-    if config.method == "imitator" and model is None:
-        model = shipped(config.character, project.pretrained)
+    if model is None:
+        model = shipped(config.character, project.pretrained, config.network)
     frozen = load_frozen(project.pretrained, device)
-    with open_method(config, model, frozen, project, device=device, progress=progress) as method:
-        yield Fitter(config, method, frozen, device=device)
+    looking = frozen if config.method == "imitator" or device == "cpu" else load_frozen(project.pretrained)
+    return Fitter(config, open_method(config, model, looking, device=device), frozen, device=device)

@@ -1,9 +1,7 @@
-"""The two ways to fit, opened for many photos: through an Imitator, on the engine."""
+"""The ways to fit, opened for many photos: through an Imitator, on the engine, by a Translator."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,32 +9,34 @@ from torch import Tensor, from_numpy
 from torch.nn import functional as F
 
 from facenn.alignment import AlignedFace
-from facenn.arrays import Log, Progress
+from facenn.arrays import Log
 from facenn.config import FitConfig
 from facenn.engine.characters import CHARACTERS, character
 from facenn.engine.digest import engine_digest
 from facenn.engine.renderer import Engine
-from facenn.errors import CheckpointError, ConfigError
+from facenn.errors import CheckpointError
 from facenn.fitting import engine as engine_room
 from facenn.fitting import imitator as imitator_room
-from facenn.fitting.engine.gauss_newton import fit_on_engine
-from facenn.fitting.engine.library import Library, library_folder, load_library
-from facenn.fitting.engine.observer import ObserverPool, ObserverSetting, RenderObserver
+from facenn.fitting import translator as translator_room
+from facenn.fitting.engine.fit import EngineFit, Person
+from facenn.fitting.engine.observer import EngineObserver
 from facenn.fitting.engine.residuals import Weights as EngineWeights
+from facenn.fitting.guess import load_translator
 from facenn.fitting.imitator.descent import fit
 from facenn.fitting.imitator.objective import Weights, backdrop
 from facenn.fitting.imitator.target import Target, see
 from facenn.fitting.locks import Lock
 from facenn.fitting.result import FitResult
+from facenn.fitting.translator.one_shot import translate
 from facenn.images import SIDE
+from facenn.networks import translator as translator_network
 from facenn.networks.checkpoints import load_imitator, schema_difference
 from facenn.networks.frozen import RECOGNITION, Frozen
 from facenn.people import people_digest
 from facenn.perception import observation
-from facenn.perception.irises import cleared
+from facenn.perception.features import VIEW
 from facenn.perception.observation import Observer
 from facenn.schema import ParameterSchema
-from facenn.steps.project import Project
 
 SEEN_BY_BOTH = ("alignment.py", "losses.py", "schedule.py", "networks/detection.py", "networks/landmarks.py",
                 "networks/traits.py")
@@ -113,80 +113,93 @@ class ImitatorMethod:
 
 
 class EngineMethod:
-    """Gauss-Newton on the engine.
+    """Gauss-Newton on the engine, from where a Translator says.
 
     Args:
         config: of the fits.
-        library: where they start.
-        lock: parameters that the fits leave alone.
-        observer: draws and looks.
+        model: Translator file.
         frozen: the networks that look.
     """
 
-    def __init__(self, config: FitConfig, library: Library, lock: Lock, observer: RenderObserver, frozen: Frozen
-                 ) -> None:
-        self._config, self._library, self._lock, self._observer = config, library, lock, observer
-        self._observer_of_photos, self._traits = Observer(frozen.finder, frozen.views, library.spots), frozen.traits
-        self.schema, self.engine = library.schema, Engine(config.character)
-        self.together, self.digest = 1, _digest(library.schema, engine_room.__path__[0])
-        self.made_by = f"Gauss-Newton on the engine, from {len(library.vectors):,} drawn people"
+    def __init__(self, config: FitConfig, model: Path, frozen: Frozen) -> None:
+        self.schema, self.engine = character(config.character).schema, Engine(config.character)
+        self._translator = load_translator(model, expect=self.schema)
+        lock, options = Lock.of(config.lock, self.schema), config.engine
+        weights = EngineWeights(**options.model_dump(exclude={"rounds", "workers"}))
+        observer = EngineObserver(self.engine.twin(side=observation.SIDE), frozen, self._translator.reader.reference)
+        observers = [observer, *(observer.twin() for _ in range(options.workers - 1))]
+        self._fit = EngineFit(observers, self._translator, lock, weights, rounds=options.rounds, seed=config.seed)
+        self._traits, self.together = frozen.traits, options.workers
+        self.digest = _digest(self.schema, engine_room.__path__[0], model, Path(translator_network.__file__))
+        self.made_by = f"Gauss-Newton on the engine, from {model.stem}"
 
     @property
     def frame(self) -> Tensor:
-        """(478, 2) mean landmarks of the library's people."""
-        return from_numpy(self._library.frame) * SIDE
+        """(478, 2) mean landmarks of the pictures that the Translator learned from."""
+        return from_numpy(self._translator.frame) * SIDE
 
     def fit(self, aligned: Sequence[AlignedFace], log: Log) -> list[FitResult]:
-        """The parameters of aligned faces, one after the other; see ``facenn.fitting.engine.gauss_newton``."""
+        """The parameters of aligned faces, each on a core where there are several; one face has all of them."""
+        return self._fit.all([self._person(face) for face in aligned], log)
+
+    def _person(self, aligned: AlignedFace) -> Person:
+        shrink = aligned.picture.shape[-1] // observation.SIDE
+        picture, landmarks = F.avg_pool2d(aligned.picture[None].cpu(), shrink), aligned.landmarks[None].cpu() / shrink
+        return Person(picture, landmarks, self._traits.estimate(picture, landmarks).numpy())
+
+
+class TranslatorMethod:
+    """A Translator, which tells all parameters at once.
+
+    Args:
+        config: of the fits.
+        model: Translator file.
+        frozen: the networks that look.
+    """
+
+    def __init__(self, config: FitConfig, model: Path, frozen: Frozen) -> None:
+        self.schema = character(config.character).schema
+        self._translator = load_translator(model, expect=self.schema)
+        self._lock, self.engine = Lock.of(config.lock, self.schema), Engine(config.character)
+        self._observer = Observer(frozen.finder, frozen.views, self._translator.reader.spots)
+        self._traits = frozen.traits
+        self.made_by, self.together = model.stem, 1
+        self.digest = _digest(self.schema, translator_room.__path__[0], model, Path(translator_network.__file__))
+
+    @property
+    def frame(self) -> Tensor:
+        """(478, 2) mean landmarks of the pictures that the Translator learned from."""
+        return from_numpy(self._translator.frame) * SIDE
+
+    def fit(self, aligned: Sequence[AlignedFace], log: Log) -> list[FitResult]:
+        """The parameters of aligned faces; see ``facenn.fitting.translator.one_shot``. Several threads may fit."""
         return [self._fit(face, log) for face in aligned]
 
     def _fit(self, aligned: AlignedFace, log: Log) -> FitResult:
         shrink = aligned.picture.shape[-1] // observation.SIDE
-        picture = F.avg_pool2d(aligned.picture[None].cpu(), shrink)
-        landmarks = aligned.landmarks[None].cpu() / shrink
-        seen = self._observer_of_photos.see_at(picture, landmarks)
-        photo = replace(seen, iris=cleared(seen.iris))
-        photos = [replace(photo, embedding=view.embed(picture, landmarks).numpy())
-                  for view in self._observer_of_photos.views]
-        traits = self._traits.of(aligned.picture[None], aligned.landmarks[None])
-        options = self._config.engine
-        weights = EngineWeights(**options.model_dump(exclude={"rounds", "library", "workers"}))
-        return fit_on_engine(photos, traits, self._library, self._observer, rounds=options.rounds, weights=weights,
-                             lock=self._lock, log=log)
+        picture = F.avg_pool2d(aligned.picture[None], shrink)
+        landmarks = aligned.landmarks[None] / shrink
+        seen = self._observer.see_at(picture, landmarks, view=VIEW)
+        found = translate(seen, self._traits.estimate(picture, landmarks).numpy(), self._translator, self._lock)
+        log(1, {name: losses[-1] for name, losses in found.history.items()})
+        return found
 
 
-@contextmanager
-def open_method(config: FitConfig, model: Path | None, frozen: Frozen, project: Project, *, device: str,
-                  progress: Progress) -> Iterator[Method]:
-    """The way to fit that the options ask for; its processes end with the block.
+def open_method(config: FitConfig, model: Path, frozen: Frozen, *, device: str) -> Method:
+    """The way to fit that the options ask for.
 
     Args:
         config: of the fits.
-        model: Imitator file; None with the method engine, which has no use for it.
+        model: Imitator file for the method imitator, else Translator file.
         frozen: the networks that look.
-        project: where other processes find the same, and the libraries of drawn people are.
-        device: where the Imitator computes; the method engine computes on the CPU.
-        progress: called with how many people of the library are drawn, if any has to be.
+        device: where the Imitator computes; the other methods compute on the CPU.
 
     Raises:
-        ConfigError: a method without its model, a model that the method does not use, an unknown character, a lock
-            of something that the character has not got.
+        ConfigError: an unknown character, a lock of something that the character has not got.
     """
     if config.method == "imitator":
-        if model is None:
-            raise ConfigError("expected a model for --method imitator, got none")
-        yield ImitatorMethod(config, model, frozen, device=device)
-        return
-    if model is not None:
-        raise ConfigError(f"expected no --model with --method engine, which draws with the engine itself, got {model}")
-    lock = Lock.of(config.lock, character(config.character).schema)
-    pretrained = project.pretrained.resolve()
-    folder = library_folder(project.libraries, config.character, seed=config.seed)
-    library = load_library(folder, config.character, pretrained, count=config.engine.library, seed=config.seed,
-                           workers=config.engine.workers, progress=progress)
-    setting = ObserverSetting(config.character, pretrained, library.reference)
-    with ObserverPool(setting, workers=config.engine.workers) as pool:
-        yield EngineMethod(config, library, lock, pool, frozen)
+        return ImitatorMethod(config, model, frozen, device=device)
+    return (EngineMethod if config.method == "engine" else TranslatorMethod)(config, model, frozen)
 
 
 def code_of(room: str) -> list[Path]:

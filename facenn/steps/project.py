@@ -21,7 +21,7 @@ class Project:
 
     Attributes:
         pretrained: folder of the frozen networks and the shipped Imitators.
-        state: folder of training states, libraries, copies out of the registry and the local MLflow store.
+        state: folder of training states, examples, copies out of the registry and the local MLflow store.
         tracking: MLflow's tracking URI.
     """
 
@@ -55,9 +55,9 @@ class Project:
         return replace(self, pretrained=self.pretrained.resolve(), state=self.state.resolve())
 
     @property
-    def libraries(self) -> Path:
-        """Folder of the libraries of drawn people."""
-        return self.state / "library"
+    def examples(self) -> Path:
+        """Folder of the examples that Translators learn from."""
+        return self.state / "examples"
 
     @property
     def fetched(self) -> Path:

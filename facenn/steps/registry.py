@@ -1,4 +1,4 @@
-"""Which Imitator is whose: names in MLflow's registry, the choice of the one that a fit uses, fits as runs."""
+"""Which network is whose: names in MLflow's registry, the choice of the one that a fit uses, fits as runs."""
 
 import csv
 import hashlib
@@ -22,13 +22,13 @@ DRAWN = ("parameters.json", "engine.png", "imitator.png", "losses.png")  # what 
 SHOWING = ("photo.png", "report.html")  # what shows the photo
 
 
-def model_name(character: str) -> str:
-    """The registered model of a character, ``imitator-<character>``.
+def model_name(character: str, network: str = "imitator") -> str:
+    """The registered model of a character, ``imitator-<character>`` or ``translator-<character>``.
 
     MLflow refuses some signs in names, its pages others, and a name here is part of file names: anything but letters,
     digits, ``_``, ``.`` and ``-`` becomes its bytes, such as ``~20``, so that two characters never share a model.
     """
-    return "imitator-" + re.sub(r"[^\w.-]", lambda sign: "".join(f"~{b:02x}" for b in sign[0].encode()), character)
+    return f"{network}-" + re.sub(r"[^\w.-]", lambda sign: "".join(f"~{b:02x}" for b in sign[0].encode()), character)
 
 
 def characters(tracking: str) -> list[str]:
@@ -48,20 +48,21 @@ def schema_digest(schema: ParameterSchema) -> str:
     return hashlib.sha256(meaning.encode()).hexdigest()[:12]
 
 
-def shipped(character: str, pretrained: Path) -> Path:
-    """Where the Imitator that comes with the project is, for a character that has one."""
-    return pretrained / f"{model_name(character)}.safetensors"
+def shipped(character: str, pretrained: Path, network: str = "imitator") -> Path:
+    """Where the network that comes with the project is, for a character that has one."""
+    return pretrained / f"{model_name(character, network)}.safetensors"
 
 
-def choose_model(wanted: str, character: str, project: Project) -> Path:
-    """The file of the Imitator of that alias, version or path.
+def choose_model(wanted: str, character: str, project: Project, network: str = "imitator") -> Path:
+    """The file of the network of that alias, version or path.
 
     Args:
         wanted: an alias such as ``champion`` or ``candidate``, a version such as ``3``, or the path of a file, which
             has a slash, ends with ``.safetensors`` or exists. The champion is the registry's, or else the shipped one.
         character: whose registered models an alias or a version means.
-        project: where the registry, the shipped Imitators and copies out of the registry are. A local store without
+        project: where the registry, the shipped networks and copies out of the registry are. A local store without
             a database costs nothing to ask.
+        network: ``imitator`` or ``translator``.
 
     Raises:
         MissingFileError: no such file, alias or version; the message says what there is.
@@ -70,14 +71,15 @@ def choose_model(wanted: str, character: str, project: Project) -> Path:
     path = Path(wanted)
     if "/" in wanted or path.suffix == ".safetensors" or path.is_file():
         if not path.is_file():
-            raise MissingFileError(f"expected an Imitator at {path}, found no file")
+            article = "an Imitator" if network == "imitator" else "a Translator"
+            raise MissingFileError(f"expected {article} at {path}, found no file")
         return path
-    name = model_name(character)
+    name = model_name(character, network)
     known = registered(project.tracking, name)
     for model in known:
         if wanted == model.version or wanted in model.aliases:
             return fetch(project.tracking, model, project.fetched)
-    file = shipped(character, project.pretrained)
+    file = shipped(character, project.pretrained, network)
     if wanted == CHAMPION and file.is_file():
         return file
     more = f", and no {file}" if wanted == CHAMPION else f"; the shipped champion is {file}" if file.is_file() else ""
@@ -97,7 +99,7 @@ def log_fit(report: "FitReport", config: FitConfig, *, tracking: str, model: str
         report: of the fit.
         config: of the fit.
         tracking: MLflow's tracking URI.
-        model: which Imitator searched, or what did instead of one.
+        model: which network was used, or what did without.
         with_photo: keep the aligned photo, the report that shows it, and the photo's name too.
         parent: id of the run under which it is shown.
 

@@ -5,7 +5,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from benchmarks.likeness import chosen_people, find_people, fit_person, score, table
+from benchmarks.likeness import chosen_people, find_people, fit_people, score, table
 from facenn.errors import FormatError, MissingFileError, PhotoError
 from facenn.steps.fit import FitReport, Fitter, Job, Refusal
 
@@ -44,21 +44,25 @@ class FakeFitter:
     """Refuses what it cannot open, as ``Fitter`` does."""
 
     def fit_many(self, jobs: list[Job], **options: object) -> list[FitReport | Refusal]:
-        (job,) = jobs
-        if not job.photo.is_file():
-            return [Refusal(job.photo.name, f"{job.photo}: expected a picture, found none")]
-        job.folder.mkdir(parents=True)
-        (job.folder / "measures.json").write_text(json.dumps({"seconds": 7.0, "pictures_drawn": 9}))
-        return [FitReport(job.photo.name, job.folder, None, 7.0)]
+        outcomes: list[FitReport | Refusal] = []
+        for job in jobs:
+            if not job.photo.is_file():
+                outcomes.append(Refusal(job.photo.name, f"{job.photo}: expected a picture, found none"))
+                continue
+            job.folder.mkdir(parents=True, exist_ok=True)
+            (job.folder / "measures.json").write_text(json.dumps({"seconds": 7.0, "pictures_drawn": 9}))
+            outcomes.append(FitReport(job.photo.name, job.folder, None, 7.0))
+        return outcomes
 
 
-def test_fit_person_tells_what_a_fit_costs_or_why_there_is_none(tmp_path: Path) -> None:
-    first, second = find_people(photos(tmp_path, "01_a.jpg", "01_b.jpg", "02_a.jpg", "02_b.jpg"))
+def test_fit_people_tells_what_a_fit_costs_or_why_there_is_none(tmp_path: Path) -> None:
+    people = find_people(photos(tmp_path, "01_a.jpg", "01_b.jpg", "02_a.jpg", "02_b.jpg"))
     fitter = cast(Fitter, FakeFitter())
-    assert fit_person(fitter, first, tmp_path / "out" / "01") == {"seconds": 7.0, "pictures_drawn": 9.0}
-    second.fitted.unlink()
+    assert fit_people(fitter, people, tmp_path / "out") == [{"seconds": 7.0, "pictures_drawn": 9.0}] * 2
+    assert (tmp_path / "out" / "01" / "measures.json").is_file()
+    people[1].fitted.unlink()
     with pytest.raises(PhotoError, match=r"02_a\.jpg: expected a picture, found none"):
-        fit_person(fitter, second, tmp_path / "out" / "02")
+        fit_people(fitter, people, tmp_path / "out")
 
 
 def test_chosen_people_names_who_is_missing(tmp_path: Path) -> None:

@@ -1,5 +1,4 @@
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Barrier
 
@@ -14,7 +13,7 @@ from facenn.steps.project import Project
 from flows.fit_folder import fit_folder
 from tests.flows.pages import GREY, RED, newest_artifact, paint, pictures
 
-TWO = FitConfig(imitator=ImitatorFitConfig(batch=2))
+TWO = FitConfig(method="imitator", imitator=ImitatorFitConfig(batch=2))
 
 
 class StubFitter:
@@ -24,12 +23,10 @@ class StubFitter:
     met: Barrier | None = None
 
     @classmethod
-    @contextmanager
-    def open(cls, config: FitConfig, model: Path | None, project: Project, *, device: str
-             ) -> Iterator["StubFitter"]:
+    def open(cls, config: FitConfig, model: Path | None, project: Project, *, device: str) -> "StubFitter":
         assert project.pretrained.is_absolute()
         cls.opened.append(config)
-        yield cls()
+        return cls()
 
     def fit_many(self, jobs: Sequence[Job], *, log: Callable[[int, Mapping[str, float]], None]) -> list[Outcome]:
         if self.met is not None:
@@ -48,15 +45,15 @@ class StubFitter:
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three photos, and the shipped Imitator below the current folder."""
+    """Three photos, and the shipped networks below the current folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(facenn.steps.fit, "open_fitter", StubFitter.open)
     monkeypatch.setattr(StubFitter, "opened", [], raising=False)
-    shipped = tmp_path / "data/pretrained/imitator-portrait.safetensors"
-    shipped.parent.mkdir(parents=True)
-    shipped.write_bytes(b"")
-    (shipped.parent / "blazeface.safetensors").touch()
+    shipped = tmp_path / "data/pretrained"
+    shipped.mkdir(parents=True)
+    for name in ("imitator-portrait", "translator-portrait", "blazeface"):
+        (shipped / f"{name}.safetensors").touch()
     for name in ("ann", "bob", "cleo"):
         paint(tmp_path / "people" / f"{name}.png", GREY)
     return tmp_path / "people"

@@ -1,7 +1,6 @@
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -25,10 +24,9 @@ class StubFitter:
     made_by = "stub"
 
     @classmethod
-    @contextmanager
-    def opened(cls, config: FitConfig, model: Path | None, project: Project, *, device: str) -> Iterator["StubFitter"]:
+    def opened(cls, config: FitConfig, model: Path | None, project: Project, *, device: str) -> "StubFitter":
         cls.config = config
-        yield cls()
+        return cls()
 
     def fit(self, photo: Path, out: Path, *, face: int | None, credit: str | None,
             log: Callable[[int, Mapping[str, float]], None]) -> FitReport:
@@ -42,14 +40,14 @@ class StubFitter:
 
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A photo and the shipped Imitator, below the current folder."""
+    """A photo and the shipped networks, below the current folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     paint(tmp_path / "me.png", GREY)
-    shipped = tmp_path / "data/pretrained/imitator-portrait.safetensors"
-    shipped.parent.mkdir(parents=True)
-    shipped.write_bytes(b"")
-    (shipped.parent / "blazeface.safetensors").touch()
+    shipped = tmp_path / "data/pretrained"
+    shipped.mkdir(parents=True)
+    for name in ("imitator-portrait", "translator-portrait", "blazeface"):
+        (shipped / f"{name}.safetensors").touch()
     return Path("me.png")
 
 
@@ -57,7 +55,8 @@ def test_fit_photo_shows_photo_and_engine_picture_in_an_artifact(
         photo: Path, prefect_server: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(facenn.steps.fit, "open_fitter", StubFitter.opened)
     with caplog.at_level(logging.INFO, logger="prefect.flow_runs"):
-        folder = fit_photo(str(photo), config=FitConfig(imitator=ImitatorFitConfig(steps=40)))
+        folder = fit_photo(str(photo), config=FitConfig(
+            method="imitator", imitator=ImitatorFitConfig(steps=40)))
     assert Path(folder).parent == Path("runs")
     assert StubFitter.config.imitator.steps == 40
     assert "step 40/40: total 0.025" in caplog.messages
@@ -77,7 +76,7 @@ def test_fit_photo_refuses_an_unknown_key_by_its_name(photo: Path) -> None:
 def test_fit_photo_names_a_missing_file_before_anything_is_loaded(photo: Path) -> None:
     with pytest.raises(MissingFileError, match=r"^expected a photo at .*you\.png, found no file$"):
         fit_photo.fn("you.png")
-    with pytest.raises(MissingFileError, match=r"^expected 3 of imitator-portrait in .*, found none registered"):
+    with pytest.raises(MissingFileError, match=r"^expected 3 of translator-portrait in .*, found none registered"):
         fit_photo.fn(str(photo), version=3)
 
 

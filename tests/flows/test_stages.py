@@ -57,7 +57,7 @@ def test_stages_of_this_project_train_on_validated_renders(monkeypatch: pytest.M
     assert stages["train"].needs == ("render", "validate")
     assert "train" in stages["fit"].needs
     assert {name for name, stage in stages.items() if stage.meta.gpu} == {"train", "evaluate", "fit"}
-    assert {name for name, stage in stages.items() if stage.meta.resumable} == {"render", "train"}
+    assert {name for name, stage in stages.items() if stage.meta.resumable} == {"render", "train", "train-translator"}
 
 
 def test_stages_of_this_project_show_files_of_their_own_results(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,3 +38,17 @@ def test_relief_ignores_how_light_all_of_the_skin_is(spots: SkinSpots) -> None:
     spotted = flat.copy()
     spotted[0, 10] = 0.1
     assert spots.relief(spotted)[0].argmin() == 10
+
+
+def test_pull_back_is_the_derivative_of_tones_and_relief(spots: SkinSpots) -> None:
+    chance = np.random.default_rng(0)
+    skin, direction = (chance.uniform(0.2, 0.8, (len(spots), 3)).astype(np.float32) for _ in range(2))
+    tones = chance.standard_normal((spots.patches, 3)).astype(np.float32)
+    relief = chance.standard_normal(len(spots)).astype(np.float32)
+
+    def function(colours: Floats) -> float:
+        return float((spots.tones(colours[None])[0] * tones).sum() + (spots.relief(colours[None])[0] * relief).sum())
+
+    step = np.float32(1e-3)
+    change = (function(skin + step * direction) - function(skin - step * direction)) / 2e-3
+    assert float((spots.pull_back(skin, tones, relief) * direction).sum()) == pytest.approx(change, rel=5e-3)

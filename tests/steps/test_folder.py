@@ -35,7 +35,7 @@ from facenn.steps.project import Project
 ROOT = Path(__file__).resolve().parents[2]
 PRETRAINED, PHOTO = ROOT / "data/pretrained", ROOT / "data/photos/astronaut.jpg"
 PROJECT = Project(PRETRAINED, Path("nowhere"), "sqlite:////nowhere.db")
-TOY = FitConfig(imitator=ImitatorFitConfig(steps=2, candidates=2, batch=2))
+TOY = FitConfig(method="imitator", imitator=ImitatorFitConfig(steps=2, candidates=2, batch=2))
 
 
 def quiet(step: int, losses: Mapping[str, float]) -> None:
@@ -65,7 +65,7 @@ def method(portrait: ParameterSchema, face_points: Tensor) -> StubMethod:
 
 
 def fitter_of(method: StubMethod, frozen: Frozen, **options: Any) -> Fitter:
-    return Fitter(Params().with_section("fit", options).fit, method, frozen, device="cpu")
+    return Fitter(Params().with_section("fit", {"method": "imitator", **options}).fit, method, frozen, device="cpu")
 
 
 @pytest.fixture
@@ -102,12 +102,12 @@ def test_folder_jobs_need_photos(tmp_path: Path) -> None:
 
 
 def test_fit_many_gives_what_single_fits_give(tmp_path: Path, photos: Path, toy_model: Path) -> None:
-    with open_fitter(TOY, toy_model, PROJECT, device="cpu") as fitter:
-        jobs = folder_jobs(photos, tmp_path / "many")
-        outcomes = fitter.fit_many(jobs, log=quiet)
-        single = tmp_path / "single"
-        report = fitter.fit(jobs[1].photo, single, face=None, credit=None, log=quiet)
-        again = fitter.fit_many([Job(jobs[1].photo, single)], log=quiet)
+    fitter = open_fitter(TOY, toy_model, PROJECT, device="cpu")
+    jobs = folder_jobs(photos, tmp_path / "many")
+    outcomes = fitter.fit_many(jobs, log=quiet)
+    single = tmp_path / "single"
+    report = fitter.fit(jobs[1].photo, single, face=None, credit=None, log=quiet)
+    again = fitter.fit_many([Job(jobs[1].photo, single)], log=quiet)
     assert already(outcomes) == [False] * 3
     assert np.abs(parameters(single) - parameters(jobs[1].folder)).max() < 1e-4
     assert np.abs(parameters(single) - parameters(jobs[0].folder)).mean() > 0.01
@@ -239,12 +239,12 @@ def test_fitter_lets_one_thread_at_a_time_draw(tmp_path: Path, photos: Path, met
 
 
 def test_fit_many_in_two_threads_is_fit_many_in_one(tmp_path: Path, photos: Path, toy_model: Path) -> None:
-    config = FitConfig(imitator=ImitatorFitConfig(steps=2, candidates=2, batch=1))
-    with open_fitter(config, toy_model, PROJECT, device="cpu") as fitter:
-        alone, shared = (folder_jobs(photos, tmp_path / name) for name in ("alone", "shared"))
-        fitter.fit_many(alone, log=quiet)
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda jobs: fitter.fit_many(jobs, log=quiet), (shared[:2], shared[2:])))
+    config = FitConfig(method="imitator", imitator=ImitatorFitConfig(steps=2, candidates=2, batch=1))
+    fitter = open_fitter(config, toy_model, PROJECT, device="cpu")
+    alone, shared = (folder_jobs(photos, tmp_path / name) for name in ("alone", "shared"))
+    fitter.fit_many(alone, log=quiet)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda jobs: fitter.fit_many(jobs, log=quiet), (shared[:2], shared[2:])))
     for one, other in zip(alone, shared, strict=True):
         assert np.array_equal(parameters(one.folder), parameters(other.folder))
         assert (one.folder / "engine.png").read_bytes() == (other.folder / "engine.png").read_bytes()
@@ -253,7 +253,8 @@ def test_fit_many_in_two_threads_is_fit_many_in_one(tmp_path: Path, photos: Path
 def test_killed_fit_of_a_folder_continues(tmp_path: Path, photos: Path, toy_model: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/pretrained").symlink_to(PRETRAINED)
-    command = ["fit", "photos", "--out", "out", "--model", str(toy_model), "--device", "cpu", "--steps", "2",
+    command = ["fit", "photos", "--out", "out", "--model", str(toy_model), "--device", "cpu", "--method", "imitator",
+               "--steps", "2",
                "--candidates", "2", "--batch", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     first = tmp_path / "out/a/measures.json"

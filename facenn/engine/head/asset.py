@@ -97,6 +97,11 @@ class Head:
         shaped: Points = self.base + moved.reshape(-1, 3)
         return shaped
 
+    def displacements(self, sign: int) -> NDArray[np.float32]:
+        """(len(names), 3 V) motion of the vertices at weight 1, or at weight -1; 0 there for a one-sided slider."""
+        moved: NDArray[np.float32] = self._positive if sign > 0 else self._negative
+        return moved
+
     def lip_side(self) -> NDArray[np.float64]:
         """(V,) above 0 where the upper-lip sliders move a vertex more than the lower-lip ones."""
         def motion(lip: str) -> NDArray[np.float64]:

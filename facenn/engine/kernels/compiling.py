@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 
 def kernel(*, error_model: Literal["python", "numpy"] = "python") -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Compile a function on its first call, once for every engine.
+    """Compile a function on its first call, once for every engine. Other threads go on while it runs.
 
     Args:
         error_model: numba's; ``numpy`` divides by zero without asking, so loops can use vector instructions.
@@ -35,7 +35,8 @@ def kernel(*, error_model: Literal["python", "numpy"] = "python") -> Callable[[C
         before = config.CACHE_DIR
         config.CACHE_DIR = str(folder or before)
         try:
-            result: Callable[P, R] = nb.njit(error_model=error_model, cache=folder is not None)(function)
+            result: Callable[P, R] = nb.njit(error_model=error_model, cache=folder is not None, nogil=True)(
+                function)
             return result
         finally:
             config.CACHE_DIR = before  # other users of numba keep their own folder

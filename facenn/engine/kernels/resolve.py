@@ -69,7 +69,7 @@ def _distance_to_lid(triangle: Ints, material: Ints, row: int, column: int, step
 
 
 @kernel(error_model="numpy")
-def _measure_lids(S: Floats, places: Ints, count: int, y: int, hits: Hits, mesh: Mesh, sample_size: f4) -> None:
+def measure_lids(S: Floats, places: Ints, count: int, y: int, hits: Hits, mesh: Mesh, sample_size: f4) -> None:
     """Decimetres from places on an eye or in a mouth to the lids or lips above and below."""
     reach = math.ceil(LID_REACH / sample_size)
     for i in range(count):
@@ -80,7 +80,7 @@ def _measure_lids(S: Floats, places: Ints, count: int, y: int, hits: Hits, mesh:
 
 
 @kernel(error_model="numpy")
-def _interpolate(S: Floats, places: Ints, count: int, y: int, kinds: Ints, hits: Hits, mesh: Mesh) -> None:
+def interpolate(S: Floats, places: Ints, count: int, y: int, kinds: Ints, hits: Hits, mesh: Mesh) -> None:
     """Attributes at places of a pixel row: of one sample, or the mean of a pixel that shows a single material.
 
     Where a pixel straddles a seam of the texture, its first sample says where it lies on it.
@@ -118,7 +118,7 @@ def _interpolate(S: Floats, places: Ints, count: int, y: int, kinds: Ints, hits:
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def _scan(triangle: Ints, material: Ints, y: int, background: Bytes, kinds: Ints, light: Floats, shown: Bytes
+def scan(triangle: Ints, material: Ints, y: int, background: Bytes, kinds: Ints, light: Floats, shown: Bytes
           ) -> int:
     """What every pixel of a row shows: its material, -1 for the background, MIXED for several; and all, as bits.
 
@@ -160,7 +160,7 @@ def _label(shown: Bytes, x: int) -> int:
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def _collect(triangle: Ints, material: Ints, kind: int, y: int, start: int, kinds: Ints, places: Ints
+def collect(triangle: Ints, material: Ints, kind: int, y: int, start: int, kinds: Ints, places: Ints
              ) -> tuple[int, int]:
     """Find what shows a material in a pixel row, from column ``start`` on, until the lanes are full.
 
@@ -220,14 +220,14 @@ def resolve(hits: Hits, mesh: Mesh, textures: Textures, palette: Palette, lights
     S, places, found_here = np.empty(ROWS * LANES, f4), np.empty(LANES, np.int32), np.empty(LANES, np.uint8)
     kinds, light, shown = np.empty(side, np.int32), np.empty((side, 3), f4), np.empty((side, 4), np.uint8)
     for y in range(side):
-        found = _scan(triangle, material, y, output.background, kinds, light, shown)
+        found = scan(triangle, material, y, output.background, kinds, light, shown)
         for kind in range(MATERIALS):
             if found & (1 << kind) == 0:
                 continue
             start = 0
             while start < side:
-                start, count = _collect(triangle, material, kind, y, start, kinds, places)
-                _interpolate(S, places, count, y, kinds, hits, mesh)
+                start, count = collect(triangle, material, kind, y, start, kinds, places)
+                interpolate(S, places, count, y, kinds, hits, mesh)
                 found_here[:] = label_of[kind]
                 if kind == Material.SKIN:
                     look_up_skin(S, count, textures, palette.strengths, found_here)
@@ -235,7 +235,7 @@ def resolve(hits: Hits, mesh: Mesh, textures: Textures, palette: Palette, lights
                     for i in range(count):
                         sample(textures.strands, S[at(Attribute.U, i)], S[at(Attribute.V, i)], 1, S, TEXEL, i)
                 elif kind in (Material.EYE, Material.MOUTH):
-                    _measure_lids(S, places, count, y, hits, mesh, sample_size)
+                    measure_lids(S, places, count, y, hits, mesh, sample_size)
                 _shade(S, kind, count, y, side, half_tangent, palette, lights)
                 _add_up(S, places, count, kinds, curve, found_here, light, shown)
         for x in range(side):

@@ -1,6 +1,5 @@
-"""Robust Gauss-Newton in a box: few evaluations that are expensive, many of which can be made at once."""
+"""Robust Gauss-Newton in a box, with a Jacobian that is guessed and then corrected by what is found out about it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +7,6 @@ from numpy.typing import NDArray
 
 from facenn.arrays import Array
 
-STEP = 0.12  # of the differences: pictures have 256 levels and 256 pixels, a smaller step would measure their grain
-DAMPINGS = (0.02, 0.1, 0.3, 1.2)  # tried at once, in units of the mean curvature: from bold to careful
 BOUND_ROUNDS = 6  # of freezing what runs into the box; the set no longer changes after about four
 IDLE = 1e-3  # columns whose length is below this part of the longest one are left out of the solve
 
@@ -54,14 +51,19 @@ def robust_weights(residuals: Array, scales: Array) -> Array:
     return weights
 
 
-def probes(values: Array) -> tuple[Array, Array]:
-    """The points at which a Jacobian is measured: each value moved by STEP, towards the farther end of [0, 1].
+def consistent(jacobian: Array, weighted: Array, gradient: Array) -> Array:
+    """The nearest Jacobian whose gradient is the true one: J^T W r = g, the adjoint of Broyden's update.
 
-    Returns:
-        (D, D) points, and (D,) signed steps.
+    Args:
+        jacobian: (R, D) J.
+        weighted: (R,) residuals times their robust weights, W r.
+        gradient: (D,) g.
     """
-    steps = np.where(values > 0.5, -STEP, STEP)
-    return values + np.diag(steps), steps
+    length = float(weighted @ weighted)
+    if length == 0:
+        return jacobian
+    better: Array = jacobian + np.outer(weighted, gradient - jacobian.T @ weighted) / length
+    return better
 
 
 def updated(jacobian: Array, moved: Array, changed: Array) -> Array:
@@ -79,66 +81,36 @@ def updated(jacobian: Array, moved: Array, changed: Array) -> Array:
     return better
 
 
-def proposals(point: Point, jacobian: Array, scales: Array) -> Array:
-    """(K, D) where to go from a point, one proposal per damping.
-
-    Minimises |W (r + J d)|^2 + damping m |d|^2 within the box, with the robust weights W and the mean curvature m.
+def boxed_step(values: Array, curvature: Array, gradient: Array, damping: float, *, reach: float = 1.0) -> Array:
+    """(D,) the minimiser in [0, 1] of the quadratic with a damping, in units of the mean curvature.
 
     Args:
-        point: from where.
-        jacobian: (R, D) there.
-        scales: (R,) of the robust loss.
+        values: (D,) from where.
+        curvature: (D, D) of the quadratic: J^T W J.
+        gradient: (D,) half of its gradient there: J^T W r.
+        damping: how much a step costs.
+        reach: how far a value may move: beyond, the quadratic knows nothing of the function.
     """
-    weights = robust_weights(point.residuals, scales)
-    curvature = jacobian.T @ (weights[:, None] * jacobian)
-    gradient = jacobian.T @ (weights * point.residuals)
     diagonal = np.diag(curvature)
     if not diagonal.any():  # nothing that is seen depends on these values
-        return point.values[None]
+        return values
     alive = diagonal > IDLE**2 * diagonal.max()
-    return np.stack([_boxed(point.values, curvature + damping * diagonal[alive].mean() * np.eye(len(diagonal)),
-                            gradient, alive) for damping in DAMPINGS])
+    damped = curvature + damping * diagonal[alive].mean() * np.eye(len(diagonal))
+    return _boxed(values, damped, gradient, alive, np.maximum(values - reach, 0), np.minimum(values + reach, 1))
 
 
-def _boxed(values: Array, curvature: Array, gradient: Array, alive: NDArray[np.bool_]) -> Array:
-    """Minimiser of the quadratic in [0, 1]; what runs out of the box is held at its border, then solved again."""
+def _boxed(values: Array, curvature: Array, gradient: Array, alive: NDArray[np.bool_], low: Array, high: Array
+           ) -> Array:
+    """Minimiser of the quadratic in a box; what runs out of it is held at its border, then the rest is solved again."""
     free, move = alive.copy(), np.zeros_like(values)
     for _ in range(BOUND_ROUNDS):
         held = ~free
         pull = gradient[free] + curvature[np.ix_(free, held)] @ move[held]
         move[free] = -np.linalg.solve(curvature[np.ix_(free, free)], pull)
-        outside = free & ((values + move < 0) | (values + move > 1))
-        move = np.clip(values + move, 0, 1) - values
+        outside = free & ((values + move < low) | (values + move > high))
+        move = np.clip(values + move, low, high) - values
         if not outside.any():
             break
         free &= ~outside
     there: Array = values + move
     return there
-
-
-def best(points: Array, residuals: Array, scales: Array, *, start: Point) -> Point:
-    """The best of some points, or the start if none is better.
-
-    Args:
-        points: (K, D).
-        residuals: (K, R) there.
-        scales: (R,).
-        start: what they are compared with.
-    """
-    losses = robust_loss(residuals, scales)
-    first = int(losses.argmin())
-    if not losses[first] < start.loss:
-        return start
-    return Point(points[first], residuals[first], float(losses[first]))
-
-
-Evaluate = Callable[[Array], Array]
-"""(B, D) points -> (B, R) residuals."""
-
-
-def jacobian_at(values: Array, evaluate: Evaluate) -> tuple[Array, Array]:
-    """Residuals, (R,), and Jacobian, (R, D), at a point; all measured in one go."""
-    points, widths = probes(values)
-    residuals = evaluate(np.vstack([values, points]))
-    jacobian: Array = ((residuals[1:] - residuals[0]) / widths[:, None]).T
-    return residuals[0], jacobian

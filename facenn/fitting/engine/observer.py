@@ -1,141 +1,166 @@
-"""What draws parameters and looks at the pictures, the expensive part of a fit on the engine: here, or in a pool."""
+"""What draws parameters and looks at the pictures, forwards and backwards: an engine and the networks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from types import TracebackType
-from typing import Protocol
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
+from torch import Tensor
+from torch.nn import functional as F
 
-from facenn.arrays import Floats, Vector
-from facenn.engine.layout import LABELS
+from facenn.arrays import Array, Floats, Pixels, Vector
+from facenn.engine.layout import LABELS, Material
 from facenn.engine.renderer import Engine
-from facenn.errors import FormatError
 from facenn.images import to_tensor
-from facenn.networks.frozen import load_views
-from facenn.networks.landmarks import load_finder
-from facenn.perception.observation import SIDE, Observation, Observer, joined
+from facenn.networks.cropping import sample_at
+from facenn.networks.facemesh import MESH
+from facenn.networks.frozen import Frozen
+from facenn.networks.recognition import Recognizer
+from facenn.perception.cells import CELLS
+from facenn.perception.hair import hair_colour
+from facenn.perception.observation import SIDE, Observation, Observer, smoothed
 from facenn.perception.skin import SkinSpots
-from facenn.processes import process_pool
+from facenn.processes import Threads
+from facenn.tangents.picture import LinearPicture, TangentEngine
+from facenn.tangents.points import SurfacePoints
 
 HAIR = LABELS.index("hair")
-BATCH = 4  # pictures looked at together; a constant, as sums depend on it: a result must not depend on the workers
-PASSES = 2  # of the landmark network over pictures whose faces may be anywhere near
-
-
-class RenderObserver(Protocol):
-    """Draws parameters and says what is seen of them."""
-
-    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1, view: int = 0) -> Observation:
-        """Observation of (B, P) parameters; landmarks are looked for near (478, 2) others, ``passes`` times.
-
-        The view is the number of the crops by which recognition networks tell people apart.
-        """
-
-
-@dataclass(frozen=True)
-class ObserverSetting:
-    """What a process needs to draw and look.
-
-    Attributes:
-        character: embedded character.
-        pretrained: folder of the frozen networks.
-        reference: (478, 2) landmarks of the neutral face, as parts of the picture's side.
-    """
-
-    character: str
-    pretrained: Path
-    reference: Floats
 
 
 class EngineObserver:
-    """An engine and the networks that look at its pictures, in one process.
+    """Draws parameters, and says what is seen of the pictures and how that changes. Not for several threads at once.
 
     Args:
-        setting: what it draws and looks with.
+        engine: draws; pictures of SIDE pixels.
+        frozen: the networks that look.
+        reference: (478, 2) landmarks of the neutral face, as parts of the picture's side.
     """
 
-    def __init__(self, setting: ObserverSetting) -> None:
-        self._engine = Engine(setting.character, side=SIDE)
-        self._observer = Observer(load_finder(setting.pretrained), load_views(setting.pretrained),
-                          SkinSpots(setting.reference))
+    def __init__(self, engine: Engine, frozen: Frozen, reference: Floats) -> None:
+        self._drawer = TangentEngine(engine)
+        self._points = SurfacePoints(self._drawer.engine, reference[:MESH])
+        self.observer = Observer(frozen.finder, frozen.views, SkinSpots(reference))
 
-    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1, view: int = 0) -> Observation:
-        """What is seen of (B, P) parameters; see ``RenderObserver``."""
-        renders = [self._engine.draw(vector) for vector in vectors]
-        pictures = to_tensor(np.stack([r.picture for r in renders]))
-        hair = torch.from_numpy(np.stack([r.labels == HAIR for r in renders]))
-        near_pixels = torch.from_numpy(near * SIDE)[None].expand(len(vectors), -1, -1)
-        return self._observer.see(pictures, near_pixels, hair=hair, passes=passes, view=view)
+    def twin(self) -> "EngineObserver":
+        """The same for another thread."""
+        other = copy(self)
+        other._drawer = self._drawer.twin()
+        return other
+
+    def draw(self, vector: Vector) -> LinearPicture:
+        """One face of (P,) parameters."""
+        return self._drawer.draw(vector)
+
+    def see(self, picture: LinearPicture, near: Floats, *, passes: int = 1, view: int = 0) -> Observation:
+        """What is seen of a drawn face; landmarks are looked for near (478, 2) others."""
+        hair = torch.from_numpy(picture.render.labels == HAIR)[None]
+        return self.observer.see(to_tensor(picture.render.picture)[None], torch.from_numpy(near * SIDE)[None],
+                                 hair=hair, passes=passes, view=view)
+
+    def see_repainted(self, picture: LinearPicture, vector: Vector, points: Floats, *, view: int = 0) -> Observation:
+        """What is seen of the same head in another look, whose landmarks (478, 2) are therefore the same."""
+        hair = torch.from_numpy(picture.render.labels == HAIR)[None]
+        pixels = torch.from_numpy(picture.repainted(vector)).movedim(-1, 0)[None].contiguous()
+        return self.observer.see_at(pixels, torch.from_numpy(points * SIDE)[None], hair=hair, view=view)
+
+    def hair(self, picture: LinearPicture) -> tuple[Floats, Floats]:
+        """(CELLS, CELLS) cover and (3,) colour of the hair of a drawn face, for which no network has to look."""
+        mask = picture.render.labels == HAIR
+        cover = F.adaptive_avg_pool2d(torch.from_numpy(mask).float()[None, None], CELLS)[0, 0].numpy()
+        return cover, hair_colour(_shares(picture.render.picture), mask)
+
+    def repainted_irises(self, picture: LinearPicture, vector: Vector, points: Floats) -> Floats:
+        """(3,) colour of the irises of the same head, whose landmarks are (478, 2), in another look."""
+        pixels = picture.repainted(vector, only=(Material.EYE,))
+        colour: Floats = self.observer.irises(torch.from_numpy(pixels).movedim(-1, 0)[None], points[None])[0]
+        return colour
+
+    def repainted_hair(self, picture: LinearPicture, vector: Vector) -> Floats:
+        """(3,) colour of the hair of the same head in another look."""
+        pixels = picture.repainted(vector, only=(Material.HAIR, Material.SKIN))
+        return hair_colour(pixels, picture.render.labels == HAIR)
+
+    def look(self, picture: LinearPicture, points: Floats, threads: Threads, *, view: int) -> "Look":
+        """What the recognition networks see of a drawn face whose landmarks (478, 2) are known.
+
+        Args:
+            picture: of the face.
+            points: its landmarks, as parts of the picture's side.
+            threads: one for each network.
+            view: number of the view.
+        """
+        at, ensemble = torch.from_numpy(points)[None] * SIDE, self.observer.views[view]
+
+        def seen(member: Recognizer, share: float) -> tuple[Tensor, Tensor]:
+            pixels = to_tensor(picture.render.picture)[None].requires_grad_()
+            return pixels, share**0.5 * F.normalize(member.embed(pixels, at), dim=-1)[0]
+
+        parts = threads.run([partial(seen, *member) for member in zip(ensemble.members, ensemble.shares, strict=True)])
+        return Look(tuple(pixels for pixels, _ in parts), tuple(part for _, part in parts))
+
+    def pull_back(self, picture: LinearPicture, points: Floats, look: "Look", threads: Threads, *, embedding: Floats,
+                  skin: Floats) -> Array:
+        """(D,) derivative by the sliders of a function of what is seen of a drawn face.
+
+        Args:
+            picture: of the face.
+            points: (478, 2) its landmarks, as parts of the picture's side.
+            look: what the recognition networks saw.
+            threads: share the networks and what the engine has to prepare.
+            embedding: (E,) derivative by the embedding.
+            skin: (T, 3) derivative by the colours of the spots, which move with the landmarks.
+        """
+        def through_skin() -> Tensor:
+            pixels = to_tensor(picture.render.picture)[None].requires_grad_()
+            places = torch.from_numpy(self.observer.spots.places(points[None]))
+            colours = sample_at(smoothed(pixels), places)[0]
+            return torch.autograd.grad(colours, pixels, torch.from_numpy(skin))[0]
+
+        def prepared() -> Tensor:
+            picture.prepare()
+            return torch.zeros(1)
+
+        tasks: list[Callable[[], Tensor]] = [prepared, through_skin]
+        start = 0
+        for part, pixels in zip(look.parts, look.pixels, strict=True):
+            slope = torch.from_numpy(embedding[start:start + len(part)])
+            tasks.append(partial(_slope, part, pixels, slope))
+            start += len(part)
+        total = sum(threads.run(tasks), torch.zeros(1))
+        return picture.pull_back(total[0].movedim(0, -1).numpy())
+
+    def motion(self, picture: LinearPicture) -> Array:
+        """(D, 468, 2) how each slider moves the landmarks of the face, as parts of the picture's side."""
+        return self._points.motion(picture)
 
 
-def reference_points(character: str, pretrained: Path) -> Floats:
-    """(478, 2) landmarks of a character's neutral face, as parts of the picture's side.
+@dataclass(frozen=True)
+class Look:
+    """What each recognition network saw of a drawn face, ready for derivatives.
 
-    Raises:
-        FormatError: the networks see no face in the engine's picture.
+    Attributes:
+        pixels: (1, 3, SIDE, SIDE) what it looked at.
+        parts: (E_i,) what it says of it: its part of the embedding.
     """
-    engine, finder = Engine(character, side=SIDE), load_finder(pretrained)
-    picture = to_tensor(engine.draw(engine.schema.neutral()).picture)
-    faces = finder.detect(picture)
-    if not faces:
-        raise FormatError(f"expected a face in the neutral picture of character {character}, found none")
-    with torch.no_grad():
-        landmarks, _ = finder.landmarks(picture[None], finder.settle(picture, faces[:1]))
-    points: Floats = (landmarks[0, :, :2] / SIDE).numpy()
-    return points
+
+    pixels: tuple[Tensor, ...]
+    parts: tuple[Tensor, ...]
+
+    @property
+    def embedding(self) -> Floats:
+        """(1, E) all parts."""
+        whole: Floats = torch.cat(self.parts).detach().numpy()[None]
+        return whole
 
 
-class ObserverPool:
-    """Several engine observers, each in a process of its own; use it as a context.
-
-    Processes end with the block, and with this process however it ends.
-
-    Args:
-        setting: what they draw and look with.
-        workers: processes; about 1.2 GB of memory each.
-    """
-
-    def __init__(self, setting: ObserverSetting, *, workers: int) -> None:
-        self._pool = process_pool(workers, partial(_open, setting))
-        for _ in range(workers):
-            self._pool.submit(_ready)  # a process starts with its first task, and takes seconds: better now
-
-    def __enter__(self) -> "ObserverPool":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def observe(self, vectors: Vector, near: Floats, *, passes: int = 1, view: int = 0) -> Observation:
-        """What is seen of (B, P) parameters; see ``RenderObserver``."""
-        return joined(list(self.stream(vectors, near, passes=passes, view=view)))
-
-    def stream(self, vectors: Vector, near: Floats, *, passes: int = 1, view: int = 0) -> Iterator[Observation]:
-        """The same in batches of BATCH, in their order, each as soon as it is there."""
-        tasks = [self._pool.submit(_observe, vectors[k:k + BATCH], near, passes, view)
-                 for k in range(0, len(vectors), BATCH)]
-        for task in tasks:
-            yield task.result()
+def _slope(part: Tensor, pixels: Tensor, slope: Tensor) -> Tensor:
+    """(1, 3, SIDE, SIDE) derivative by the pixels of what has one (E_i,) by a part of the embedding."""
+    return torch.autograd.grad(part, pixels, slope)[0]
 
 
-_of_worker: list[EngineObserver] = []  # a worker process keeps its observer from task to task
-
-
-def _open(setting: ObserverSetting) -> None:
-    torch.set_num_threads(1)  # one process per core draws faster than threads that wait for each other
-    threadpool_limits(1)
-    _of_worker[:] = [EngineObserver(setting)]
-
-
-def _ready() -> None:
-    """Nothing to do but to be started."""
-
-
-def _observe(vectors: Vector, near: Floats, passes: int, view: int) -> Observation:
-    return _of_worker[0].observe(vectors, near, passes=passes, view=view)
+def _shares(pixels: Pixels) -> Floats:
+    """(S, S, 3) of bytes as parts of 255."""
+    shares: Floats = pixels.astype(np.float32) / np.float32(255)
+    return shares

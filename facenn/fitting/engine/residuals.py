@@ -1,7 +1,7 @@
 """The residuals of a fit on the engine: how drawn faces differ from a photo's, as one vector of numbers each."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,10 @@ CENTRE = (*MOUTH_CORNERS, NOSE_TIP)
 
 # Beyond these a difference counts ever less: highlights, shadows, glasses, what the engine has not got.
 TONE_SCALE, RELIEF_SCALE = 0.3, 0.8
+
+LEARNED = {"identity": "embedding", "tone": "tones", "relief": "relief"}
+"""Terms whose Jacobian begins as the mean of many faces, and the features that they compare."""
+NUDGE = 0.01  # of a slider: over which landmarks move in proportion
 
 ENOUGH = 0.04  # of the surroundings: hair that covers less has no colour that one could tell
 
@@ -106,6 +110,64 @@ class Residuals:
         """(B,) one term's loss of residuals (B, R)."""
         where = self.terms[name]
         return robust_loss(residuals[:, where], self.scales[where])
+
+    def slopes(self, weighted: Array, seen: Observation) -> tuple[Floats, Floats]:
+        """Half the derivative of the loss by what the recognition networks and the skin say of one drawn face.
+
+        Args:
+            weighted: (R,) residuals times their robust weights.
+            seen: of the face, B = 1.
+
+        Returns:
+            (E,) derivative by the embedding, (T, 3) by the colours of the spots.
+        """
+        tones = self._tone_weight() * weighted[self.terms["tone"]].reshape(-1, 3)
+        relief = self._relief_weight() * weighted[self.terms["relief"]]
+        embedding = np.sqrt(self._weights.identity) * weighted[self.terms["identity"]]
+        return (embedding.astype(np.float32),
+                self._spots.pull_back(seen.skin[0], tones.astype(np.float32), relief.astype(np.float32)))
+
+    def guessed(self, mean: Mapping[str, Floats]) -> Array:
+        """(R', D) Jacobian of the terms ``LEARNED``, in their order, from the (F, D) mean Jacobian of each feature."""
+        scales = {"identity": np.sqrt(self._weights.identity), "tone": self._tone_weight(),
+                  "relief": self._relief_weight()}
+        return np.concatenate([scales[term] * mean[kind] for term, kind in LEARNED.items()]).astype(np.float64)
+
+    def of_landmarks(self, seen: Observation, motion: Array) -> Array:
+        """(R'', D) Jacobian of the term of landmarks, from (D, 468, 2) how each slider moves them."""
+        points = seen.points[:, :MESH]
+        moved = procrustes((points + NUDGE * motion).astype(np.float32), self._points[0])
+        slopes = (moved - procrustes(points, self._points[0])) / NUDGE
+        scale = np.sqrt(self._weights.landmark / MESH) / _eye_distance(self._photo.points)
+        jacobian: Array = (scale * slopes).reshape(len(motion), -1).T.astype(np.float64)
+        return jacobian
+
+    def of_prior(self) -> Array:
+        """(D, D) Jacobian of the term of the prior."""
+        jacobian: Array = np.sqrt(self._weights.prior / len(self._population.mean)) * self._population.whitening
+        return jacobian
+
+    def hair(self, cover: Floats, colour: Floats) -> float:
+        """Loss of the terms of hair alone, for a drawn face of which nothing else is known.
+
+        Args:
+            cover: (CELLS, CELLS) of its hair.
+            colour: (3,) of its hair.
+        """
+        seen = replace(self._photo, cover=cover[None], hair=colour[None])
+        found = self._parts(seen, self._population.mean[None])
+        return float(np.square(found["cover"]).sum() + np.square(found["hair"]).sum())
+
+    def iris(self, colour: Floats) -> Array:
+        """(3,) residuals of the irises' colour (3,)."""
+        apart: Array = np.sqrt(self._weights.iris / 3) * (colour - self._photo.iris[0]).astype(np.float64)
+        return apart
+
+    def hair_colour(self, colour: Floats) -> Array:
+        """(3,) residuals of the hair's colour (3,), as if there were plenty in the drawing."""
+        apart: Array = np.sqrt(self._weights.hair / 3 * float(self._haired(self._photo)[0])) * (
+            colour - self._photo.hair[0]).astype(np.float64)
+        return apart
 
     def _parts(self, drawn: Observation, values: Array) -> dict[str, Array]:
         """(B, r) of each term: the one place that says which terms there are, and in which order."""

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from facenn.arrays import Log, Pixels, Vector
 from facenn.fitting.choices import decide, decided_columns
-from facenn.fitting.imitator.initial import best_start, candidates_of, crowd
+from facenn.fitting.imitator.initial import best_start, candidates_of
 from facenn.fitting.imitator.objective import FLOOR, ImitatorObjective, Losses, Weights, draw, to_array
 from facenn.fitting.imitator.target import Target
 from facenn.fitting.locks import Lock
-from facenn.fitting.prior import Prior
+from facenn.fitting.prior import Prior, crowd
 from facenn.fitting.result import FitResult
 from facenn.images import to_pixels
 from facenn.losses import prior_loss

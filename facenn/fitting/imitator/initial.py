@@ -9,15 +9,7 @@ from facenn.fitting.choices import hair_columns
 from facenn.fitting.imitator.objective import Losses
 from facenn.fitting.imitator.target import Target
 from facenn.fitting.prior import Prior
-from facenn.people import random_vector
 from facenn.schema import ParameterSchema
-
-CROWD = 1536  # random people of whom a prior takes the peers, as many as in a library
-
-
-def crowd(schema: ParameterSchema, *, seed: int, candidates: int) -> Vector:
-    """(N, P) random people of any character, so many that there are enough candidates of each sex and age."""
-    return np.stack([random_vector(schema, seed, i) for i in range(max(CROWD, 8 * candidates))])
 
 
 def candidates_of(prior: Prior, people: Vector, *, count: int) -> Vector:

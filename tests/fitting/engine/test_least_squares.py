@@ -2,27 +2,16 @@ import numpy as np
 import pytest
 
 from facenn.arrays import Array
-from facenn.fitting.engine.least_squares import (
-    DAMPINGS,
-    Point,
-    best,
-    jacobian_at,
-    probes,
-    proposals,
-    robust_loss,
-    robust_weights,
-    updated,
-)
+from facenn.fitting.engine.least_squares import boxed_step, consistent, robust_loss, robust_weights, updated
 
 GENERATOR = np.random.default_rng(5)
 SLOPES = GENERATOR.standard_normal((30, 6))
-PLAIN = np.full(30, np.inf)
 MIDDLE = np.full(6, 0.5)
 
 
-def at(values: Array, goal: Array) -> Point:
-    residuals = (values - goal) @ SLOPES.T
-    return Point(values, residuals, float(robust_loss(residuals, PLAIN)))
+def step_towards(goal: Array, slopes: Array = SLOPES, *, damping: float = 0.0) -> Array:
+    """From the middle, for residuals that are linear and zero at the goal."""
+    return boxed_step(MIDDLE, slopes.T @ slopes, slopes.T @ (slopes @ (MIDDLE - goal)), damping)
 
 
 def test_robust_loss_of_infinite_scales_is_the_sum_of_squares() -> None:
@@ -46,48 +35,18 @@ def test_robust_weights_are_the_slope_of_the_loss_over_that_of_the_square() -> N
         assert slope == pytest.approx(2 * weights[i] * residuals[i], rel=1e-3)
 
 
-def test_probes_stay_in_the_box() -> None:
-    points, widths = probes(np.array([0.0, 0.5, 0.51, 1.0]))
-    assert points.min() >= 0
-    assert points.max() <= 1
-    assert (widths > 0).tolist() == [True, True, False, False]
+def test_consistent_jacobian_has_the_true_gradient_and_is_else_the_same() -> None:
+    residuals, gradient = GENERATOR.standard_normal(30), GENERATOR.standard_normal(6)
+    better = consistent(SLOPES, residuals, gradient)
+    across = np.linalg.svd(residuals[None])[2][1]  # at right angles to the residuals
+    assert better.T @ residuals == pytest.approx(gradient)
+    assert better.T @ across == pytest.approx(SLOPES.T @ across)
+    assert consistent(better, residuals, gradient) == pytest.approx(better)
 
 
-def test_jacobian_at_is_exact_for_a_linear_model() -> None:
-    residuals, jacobian = jacobian_at(MIDDLE, lambda points: (points - 0.3) @ SLOPES.T)
-    assert residuals == pytest.approx((MIDDLE - 0.3) @ SLOPES.T)
-    assert jacobian == pytest.approx(SLOPES)
-
-
-def test_steps_reach_the_solution_of_a_linear_model_up_to_the_damping() -> None:
-    goal = GENERATOR.uniform(0.2, 0.8, 6)
-    tried = proposals(at(MIDDLE, goal), SLOPES, PLAIN)
-    errors = np.linalg.norm(tried - goal, axis=1)
-    assert len(tried) == len(DAMPINGS)
-    assert errors[0] < 0.1 * np.linalg.norm(MIDDLE - goal)
-    assert (np.diff(errors) > 0).all()  # the more damping, the shorter the step
-
-
-def test_steps_solve_again_for_the_rest_when_one_value_runs_into_the_box() -> None:
-    goal = np.array([0.5, 1.4, 0.4, 0.6, 0.5, 0.5])
-    start = at(MIDDLE, goal)
-    bold = proposals(start, SLOPES, PLAIN)[0]
-    assert bold.min() >= 0
-    assert bold[1] == 1
-    clipped = np.clip(goal, 0, 1)
-    assert at(bold, goal).loss < at(clipped, goal).loss
-
-
-def test_steps_stay_where_nothing_changes_anything() -> None:
-    point = Point(MIDDLE, np.ones(30), 30.0)
-    assert np.array_equal(proposals(point, np.zeros_like(SLOPES), PLAIN), MIDDLE[None])
-
-
-def test_steps_leave_alone_what_changes_nothing() -> None:
-    slopes = SLOPES.copy()
-    slopes[:, 2] = 1e-9
-    tried = proposals(at(MIDDLE, np.full(6, 0.3)), slopes, PLAIN)
-    assert (tried[:, 2] == MIDDLE[2]).all()
+def test_jacobians_stay_without_residuals_and_without_a_step() -> None:
+    assert consistent(SLOPES, np.zeros(30), np.ones(6)) is SLOPES
+    assert updated(SLOPES, np.zeros(6), np.ones(30)) is SLOPES
 
 
 def test_updated_jacobian_explains_the_last_step_and_nothing_else() -> None:
@@ -98,14 +57,30 @@ def test_updated_jacobian_explains_the_last_step_and_nothing_else() -> None:
     assert better @ across == pytest.approx(SLOPES @ across)
 
 
-def test_updated_jacobian_of_no_step_is_the_same() -> None:
-    assert updated(SLOPES, np.zeros(6), np.ones(30)) is SLOPES
+def test_step_reaches_the_minimum_up_to_the_damping() -> None:
+    goal = GENERATOR.uniform(0.2, 0.8, 6)
+    errors = [float(np.linalg.norm(step_towards(goal, damping=d) - goal)) for d in (0.0, 0.1, 1.0, 100.0)]
+    assert errors[0] == pytest.approx(0, abs=1e-9)
+    assert errors == sorted(errors)
+    assert errors[1] < 0.2 * errors[3]
 
 
-def test_best_keeps_the_start_when_nothing_is_better() -> None:
-    start = at(np.full(6, 0.3), np.full(6, 0.3))
-    points = GENERATOR.random((4, 6))
-    residuals = (points - 0.3) @ SLOPES.T
-    assert best(points, residuals, PLAIN, start=start) is start
-    worse = at(np.ones(6), np.full(6, 0.3))
-    assert best(points, residuals, PLAIN, start=worse).loss == robust_loss(residuals, PLAIN).min()
+def test_step_stays_in_the_box_and_solves_again_for_the_rest() -> None:
+    goal = np.array([0.5, 1.4, 0.4, 0.6, 0.5, 0.5])
+    there = step_towards(goal)
+    assert there.min() >= 0
+    assert there[1] == 1
+    losses = [float(np.square(SLOPES @ (values - goal)).sum()) for values in (there, np.clip(goal, 0, 1))]
+    assert losses[0] < losses[1]
+
+
+def test_step_stays_where_nothing_changes_anything() -> None:
+    assert boxed_step(MIDDLE, np.zeros((6, 6)), np.zeros(6), 1.0) is MIDDLE
+
+
+def test_step_leaves_alone_what_changes_nothing() -> None:
+    slopes = SLOPES.copy()
+    slopes[:, 2] = 1e-9
+    there = step_towards(np.full(6, 0.3), slopes)
+    assert there[2] == MIDDLE[2]
+    assert np.delete(there, 2) == pytest.approx(0.3)

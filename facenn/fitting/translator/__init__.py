@@ -1,0 +1,1 @@
+"""The fit in one shot: what a Translator says of a photo."""

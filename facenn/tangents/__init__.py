@@ -1,0 +1,1 @@
+"""How pictures of the embedded engine change with its parameters: derivatives from what one render knows."""
