@@ -3,7 +3,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from facenn.arrays import Array, Vector
+from facenn.arrays import Array, Floats, Vector
 from facenn.engine.camera import STUDIO, camera, lights
 from facenn.engine.layout import Attribute, Material
 from facenn.schema import ParameterSchema
@@ -16,8 +16,9 @@ PLACES = (CHANCE.uniform(-1, 1, (40, 3)) + np.array([0, 7, 1])).astype(np.float3
 VIEW = camera(STUDIO, lights(STUDIO)).view
 
 
-def noise(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return CHANCE.standard_normal(shape).astype(np.float32)
+def noise(*shape: int) -> Floats:
+    values: Floats = CHANCE.standard_normal(shape).astype(np.float32)
+    return values
 
 
 def pixels(places: Array, side: int) -> Array:
@@ -27,8 +28,8 @@ def pixels(places: Array, side: int) -> Array:
 
 
 def test_projected_motion_is_that_of_the_pixels() -> None:
-    motion = 1e-3 * noise(40, 3)
-    moved = pixels(PLACES + motion.astype(np.float64), 256) - pixels(PLACES - motion.astype(np.float64), 256)
+    motion, there = 1e-3 * noise(40, 3), PLACES.astype(np.float64)
+    moved: Array = pixels(there + motion, 256) - pixels(there - motion, 256)
     assert projected(PLACES, VIEW, motion, 256) == pytest.approx(moved / 2, abs=1e-3 * np.abs(moved).max())
 
 
