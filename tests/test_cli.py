@@ -234,7 +234,7 @@ def test_cli_answers_for_help_without_heavy_libraries() -> None:
     (("fit", "data", "--face", "2"), "expected one photo with --face 2"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--summary", "s.json"), "expected a folder of photos with"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "engine", "--model", "models/imitator.safetensors"),
-     "expected a translator, got a network called 'imitator'"),
+     "expected a Translator, got a network called 'imitator'"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--method", "engine", "--model", "new/translator.safetensors"),
      "expected a Translator at new/translator.safetensors, found no file"),
     (("fit", str(ROOT / "data/photos/astronaut.jpg"), "--model", "new/imitator.safetensors"),

@@ -80,7 +80,7 @@ def random_conditions(seed: int, index: int) -> Conditions:
     if generator.random() < 0.5:
         name = list(EXPRESSIONS)[int(generator.choice(len(EXPRESSION_SHARES), p=EXPRESSION_SHARES))]
         expression = ((name, float(generator.uniform(0, 0.7))),)
-    light_yaw, light_pitch = np.clip(generator.normal(0, (25, 14)), -60, 40)
+    light_yaw, light_pitch = np.clip(generator.normal(0, (25.0, 14.0)), -60, 40)
     brightness = generator.normal(0, 0.12)
     red, green, blue = np.exp(brightness + generator.normal(0, (0.06, 0.02, 0.08)))
     contrast = float(np.clip(generator.normal(1, 0.3), 0.2, 1.8))

@@ -174,7 +174,7 @@ class Fitter:
         return self._finish(begun, found, seconds, credit)
 
     def fit_many(self, jobs: Sequence[Job], *, log: Log) -> list[Outcome]:
-        """Fit photos, ``config.imitator.batch`` of them at once where the method can; results are those of single fits.
+        """Fit photos, as many of them at once as the method takes; results are those of single fits.
 
         A photo whose folder holds a finished result of the same photo, options, model and engine is not fitted
         again. A photo that cannot be fitted is refused, and the others go on.

@@ -148,9 +148,8 @@ class Geometry:
             lit = torch.from_numpy(stage.mesh.attributes[rows, Attribute.LIT])
             outputs.append(vertex_light(turn(normals[at], back, rows), is_open, lit, piece, stage.lamps))
             gradients.append(torch.from_numpy(gradient[rows, :7]))
-        torch.autograd.backward(outputs, gradients)
-        assert surface.grad is not None
-        return weighted_sums(self._surface.transposed, surface.grad.numpy())
+        (slope,) = torch.autograd.grad(outputs, surface, gradients)
+        return weighted_sums(self._surface.transposed, slope.numpy())
 
 
 def turn(normals: Tensor, back: TurnedBack, rows: slice) -> Tensor:

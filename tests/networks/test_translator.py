@@ -83,7 +83,7 @@ def test_translator_of_another_schema_is_refused(tmp_path: Path, portrait: Param
 
 def test_an_imitator_is_no_translator(tmp_path: Path, toy_imitator: Imitator, portrait: ParameterSchema) -> None:
     save_imitator(tmp_path / "i.safetensors", toy_imitator, portrait)
-    with pytest.raises(CheckpointError, match="expected a translator, got a network called 'imitator'"):
+    with pytest.raises(CheckpointError, match="expected a Translator, got a network called 'imitator'"):
         load_translator_network(tmp_path / "i.safetensors")
 
 

@@ -81,7 +81,7 @@ def test_fit_on_the_engine_begins_with_the_shipped_translator(tmp_path: Path) ->
 
 
 def test_fit_on_the_engine_takes_no_imitator_and_no_character_without_a_translator(toy_model: Path) -> None:
-    with pytest.raises(CheckpointError, match="expected a translator, got a network called 'imitator'"):
+    with pytest.raises(CheckpointError, match="expected a Translator, got a network called 'imitator'"):
         open_fitter(FitConfig(method="engine"), toy_model, PROJECT, device="cpu")
     with pytest.raises(MissingFileError, match=r"translator-classic\.safetensors"):
         open_fitter(FitConfig(method="engine", character="classic"), None, PROJECT, device="cpu")

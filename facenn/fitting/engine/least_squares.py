@@ -1,7 +1,5 @@
 """Robust Gauss-Newton in a box, with a Jacobian that is guessed and then corrected by what is found out about it."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,21 +7,6 @@ from facenn.arrays import Array
 
 BOUND_ROUNDS = 6  # of freezing what runs into the box; the set no longer changes after about four
 IDLE = 1e-3  # columns whose length is below this part of the longest one are left out of the solve
-
-
-@dataclass(frozen=True)
-class Point:
-    """Where a search is.
-
-    Attributes:
-        values: (D,) in [0, 1].
-        residuals: (R,) there.
-        loss: there, robust.
-    """
-
-    values: Array
-    residuals: Array
-    loss: float
 
 
 def robust_loss(residuals: Array, scales: Array) -> Array:

@@ -1,6 +1,6 @@
 """The residuals of a fit on the engine: how drawn faces differ from a photo's, as one vector of numbers each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -98,18 +98,6 @@ class Residuals:
         """Each term's share of the loss of residuals (R,), and their total."""
         terms = {name: float(robust_loss(residuals[where], self.scales[where])) for name, where in self.terms.items()}
         return {"total": sum(terms.values()), **terms}
-
-    def counted(self, names: Sequence[str] | None) -> Array:
-        """(R,) 1 for the residuals of the terms of these names, or of all for None, 0 for the others."""
-        counted = np.zeros(len(self.scales))
-        for name, where in self.terms.items():
-            counted[where] = names is None or name in names
-        return counted
-
-    def only(self, residuals: Array, name: str) -> Array:
-        """(B,) one term's loss of residuals (B, R)."""
-        where = self.terms[name]
-        return robust_loss(residuals[:, where], self.scales[where])
 
     def slopes(self, weighted: Array, seen: Observation) -> tuple[Floats, Floats]:
         """Half the derivative of the loss by what the recognition networks and the skin say of one drawn face.
