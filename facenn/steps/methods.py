@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor, from_numpy
 from torch.nn import functional as F
 
+from facenn import tangents
 from facenn.alignment import AlignedFace
 from facenn.arrays import Log
 from facenn.config import FitConfig
@@ -130,7 +131,8 @@ class EngineMethod:
         observers = [observer, *(observer.twin() for _ in range(options.workers - 1))]
         self._fit = EngineFit(observers, self._translator, lock, weights, rounds=options.rounds, seed=config.seed)
         self._traits, self.together = frozen.traits, options.workers
-        self.digest = _digest(self.schema, engine_room.__path__[0], model, Path(translator_network.__file__))
+        self.digest = _digest(self.schema, engine_room.__path__[0], model, Path(translator_network.__file__),
+                              *sorted(Path(tangents.__path__[0]).glob("*.py")))
         self.made_by = f"Gauss-Newton on the engine, from {model.stem}"
 
     @property
@@ -143,8 +145,7 @@ class EngineMethod:
         return self._fit.all([self._person(face) for face in aligned], log)
 
     def _person(self, aligned: AlignedFace) -> Person:
-        shrink = aligned.picture.shape[-1] // observation.SIDE
-        picture, landmarks = F.avg_pool2d(aligned.picture[None].cpu(), shrink), aligned.landmarks[None].cpu() / shrink
+        picture, landmarks = _shrunk(aligned)
         return Person(picture, landmarks, self._traits.estimate(picture, landmarks).numpy())
 
 
@@ -176,13 +177,17 @@ class TranslatorMethod:
         return [self._fit(face, log) for face in aligned]
 
     def _fit(self, aligned: AlignedFace, log: Log) -> FitResult:
-        shrink = aligned.picture.shape[-1] // observation.SIDE
-        picture = F.avg_pool2d(aligned.picture[None], shrink)
-        landmarks = aligned.landmarks[None] / shrink
+        picture, landmarks = _shrunk(aligned)
         seen = self._observer.see_at(picture, landmarks, view=VIEW)
         found = translate(seen, self._traits.estimate(picture, landmarks).numpy(), self._translator, self._lock)
         log(1, {name: losses[-1] for name, losses in found.history.items()})
         return found
+
+
+def _shrunk(aligned: AlignedFace) -> tuple[Tensor, Tensor]:
+    """(1, 3, S, S) an aligned face as the methods that look at small pictures see it, and its landmarks, on the CPU."""
+    shrink = aligned.picture.shape[-1] // observation.SIDE
+    return F.avg_pool2d(aligned.picture[None].cpu(), shrink), aligned.landmarks[None].cpu() / shrink
 
 
 def open_method(config: FitConfig, model: Path, frozen: Frozen, *, device: str) -> Method:

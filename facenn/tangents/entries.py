@@ -6,6 +6,7 @@ shows several.
 
 from typing import NamedTuple
 
+import numba as nb
 import numpy as np
 
 from facenn.arrays import Bytes, Floats, Ints
@@ -89,6 +90,14 @@ def tabulate(hits: Hits, mesh: Mesh, textures: Textures, strengths: Floats, back
             n += count
 
 
+@nb.njit(error_model="numpy", forceinline=True)
+def _corners(hits: Hits, triangles: Ints, row: int, column: int, share: f4) -> tuple[int, int, int, f4, f4, f4]:
+    """The vertices of which a sample is a mean, and what each of them counts in a share of it."""
+    hit, p0, p1 = hits.triangle[row, column], hits.first[row, column], hits.second[row, column]
+    return (triangles[hit, 0], triangles[hit, 1], triangles[hit, 2], share * p0, share * p1,
+            share * (f4(1) - p0 - p1))
+
+
 @kernel(error_model="numpy")
 def spread(entries: Entries, gradient: Floats, hits: Hits, triangles: Ints, out: Floats) -> None:
     """Add the gradient of entries (R, n) to that of the vertices (N, R) of which they are means."""
@@ -99,11 +108,7 @@ def spread(entries: Entries, gradient: Floats, hits: Hits, triangles: Ints, out:
         samples = entries.samples[i]
         share = f4(1) / f4(samples)
         for s in range(first, first + samples):
-            row, column = 2 * y + (s >> 1), 2 * x + (s & 1)
-            hit = hits.triangle[row, column]
-            p0, p1 = hits.first[row, column], hits.second[row, column]
-            a, b, c = triangles[hit, 0], triangles[hit, 1], triangles[hit, 2]
-            w0, w1, w2 = share * p0, share * p1, share * (f4(1) - p0 - p1)
+            a, b, c, w0, w1, w2 = _corners(hits, triangles, 2 * y + (s >> 1), 2 * x + (s & 1), share)
             for q in range(gradient.shape[0]):
                 g = gradient[q, i]
                 out[a, q] += w0 * g
@@ -123,11 +128,7 @@ def gather(entries: Entries, values: Floats, hits: Hits, triangles: Ints, out: F
         for q in range(out.shape[0]):
             out[q, i] = f4(0)
         for s in range(first, first + samples):
-            row, column = 2 * y + (s >> 1), 2 * x + (s & 1)
-            hit = hits.triangle[row, column]
-            p0, p1 = hits.first[row, column], hits.second[row, column]
-            a, b, c = triangles[hit, 0], triangles[hit, 1], triangles[hit, 2]
-            w0, w1, w2 = share * p0, share * p1, share * (f4(1) - p0 - p1)
+            a, b, c, w0, w1, w2 = _corners(hits, triangles, 2 * y + (s >> 1), 2 * x + (s & 1), share)
             for q in range(out.shape[0]):
                 out[q, i] += w0 * values[a, q] + w1 * values[b, q] + w2 * values[c, q]
 

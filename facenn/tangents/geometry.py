@@ -68,7 +68,7 @@ class Geometry:
         self._surface, self._normals = Operator.of(engine.skin_positions), Operator.of(engine.skin_normals)
         self._around = Operator.of(engine.around)
         self._triangles = torch.from_numpy(engine.skin.position_triangles.astype(np.int64))
-        self._positions: dict[int, sp.csr_matrix] = {}
+        self._positions: dict[str, sp.csr_matrix] = {}  # by style of hair, transposed
 
     @cached_property
     def _sides(self) -> tuple[Floats, Floats]:
@@ -110,11 +110,11 @@ class Geometry:
         """
         back = stage.turn
         positions = back(unprojected(stage.positions, stage.view.view, screen, 2 * self._engine.side))
-        scene = stage.scene
-        if id(scene) not in self._positions:
-            self._positions[id(scene)] = scene.positions_of.T.tocsr()
+        scene, style = stage.scene, stage.look.hair_style
+        if style not in self._positions:
+            self._positions[style] = scene.positions_of.T.tocsr()
         linear = scene.positions_of.shape[0]
-        vertices = weighted_sums(self._positions[id(scene)], np.ascontiguousarray(positions[:linear]))
+        vertices = weighted_sums(self._positions[style], np.ascontiguousarray(positions[:linear]))
         for eye, start, end in zip(self._engine.eye_vertices, scene.starts[-3:-1], scene.starts[-2:], strict=True):
             vertices[eye] += self._eye(stage, eye, positions[start:end])
         return vertices + self._lit(stage, light, back)

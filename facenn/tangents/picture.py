@@ -162,13 +162,12 @@ class LinearPicture:
             vector: (P,) parameters; those that move vertices or hair count as they are in the picture.
             only: materials that are painted again.
         """
-        engine, levels = self._drawer.engine, dict(self._levels)
+        engine = self._drawer.engine
         look = engine.look(engine.schema.project(vector))
         looks, brows = _looks(look, self.stage.lamps), brow_map(engine.brow_map(look.brow_style))
-        for kind in self._fixed.keys() & set(only):
-            fixed = self._fixed[kind].with_brows(brows)
-            levels[kind] = tone_curve(shaded(kind, fixed, fixed.light, looks))
-        return self._mixed(levels) + self._wall
+        return self._wall + self._mixed({
+            kind: tone_curve(shaded(kind, fixed.with_brows(brows), fixed.light, looks)) if kind in only
+            else self._levels[kind] for kind, fixed in self._fixed.items()})
 
     @cached_property
     def _levels(self) -> Mapping[Material, Tensor]:

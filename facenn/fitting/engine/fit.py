@@ -115,9 +115,9 @@ class EngineFit:
         it is better. Each round looks at the next view: what pleases recognition networks in one alone is undone by the
         others. Choices, hair and irises are decided once more at the end.
         """
-        schema, photos = self._translator.schema, self._photos(person, observers[0])
-        guess = self._translator.guess(observers[0].observer.see_at(person.picture, person.landmarks, view=VIEW),
-                                       person.traits)
+        schema = self._translator.schema
+        seen = observers[0].observer.see_at(person.picture, person.landmarks, view=VIEW)
+        guess, photos = self._translator.guess(seen, person.traits), self._photos(person, seen, observers[0])
         objective, prior, vector = self._best_of(self._starts(guess, person), photos, observers, threads)
         worn = _wearing(guess, vector, prior)
         vector = with_irises(objective, with_hair(objective, vector, worn, prior), prior)
@@ -137,9 +137,8 @@ class EngineFit:
         return FitResult(vector, vector, objective.history, first_step=0, drawn=objective.drawn)
 
     @torch.no_grad()
-    def _photos(self, person: Person, observer: EngineObserver) -> list[Observation]:
-        """What is seen in the photo, by each view."""
-        seen = observer.observer.see_at(person.picture, person.landmarks)
+    def _photos(self, person: Person, seen: Observation, observer: EngineObserver) -> list[Observation]:
+        """What is seen in the photo by each view, given what is seen by one."""
         seen = replace(seen, iris=cleared(seen.iris))
         return [replace(seen, embedding=view.embed(person.picture, person.landmarks).numpy())
                 for view in observer.observer.views]

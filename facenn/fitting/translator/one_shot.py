@@ -1,7 +1,5 @@
 """A fit in one shot: what a Translator says, made valid, plausible and as locked."""
 
-
-
 from facenn.arrays import Floats
 from facenn.fitting.guess import Translator, plausible
 from facenn.fitting.locks import Lock
