@@ -71,7 +71,8 @@ def test_flat_triangles_cover_nothing() -> None:
 def test_weights_give_the_place_of_the_sample_back() -> None:
     corners = np.array([[1.2, 0.3, 0.1], [14.8, 5.1, 0.4], [4.4, 15.2, 0.9]])
     seen = look(corners, [[0, 1, 2]])
-    w = np.stack([seen.first, seen.second, 1 - seen.first - seen.second], -1)[covered(seen)]
+    first, second = seen.first[covered(seen)], seen.second[covered(seen)]  # elsewhere is what memory held before
+    w = np.stack([first, second, 1 - first - second], -1)
     x, y = centres()
     assert covered(seen).sum() > 50
     assert (w > -1e-4).all()
